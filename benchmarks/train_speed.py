@@ -189,6 +189,7 @@ def child_rmkeras(arguments):
     model = pretrained_reward_model("minilm", max_length=arguments.max_length)
     stream, _ = pair_stream(model, read_records(arguments.data))
     model.compile(adamw(1e-4, arguments.steps), BradleyTerry(), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)  # as `train` does
     order = {"batch_size": arguments.pairs, "seed": 0}
     tokens = [int((ids != 0).sum()) for ids, _ in stream.batches(**order)]
     clock = _clock(tf, keras)

@@ -76,6 +76,12 @@ trainer = RewardTrainer(
     processing_class=tokenizer,
     callbacks=[clock],
 )
+if grouped:
+    # TRL's rows have no `input_ids`, from which the sampler would take lengths.
+    rows = trainer.train_dataset
+    ids = [name for name in rows.column_names if name.endswith("ids")]
+    lengths = [max(len(row[name]) for name in ids) for row in rows]
+    trainer.train_dataset = rows.add_column("length", lengths)
 inner = trainer.data_collator
 
 

@@ -181,10 +181,22 @@ class MultiHeadAttention(keras.layers.Layer):
         batch, length = ops.shape(parts[0])[0], ops.shape(parts[0])[1]
         heads = (batch, length, self.num_heads, self._head)
         parts = [ops.reshape(part, heads) for part in parts]  # (B, L, H, D)
+        wide = self.num_heads * self._head >= fused.WIDE
+        if training and wide and cache is None and not self.dropout:
+            mixed = fused.attention(*parts, mask, self.causal)  # (B, L, H, D)
+        else:
+            mixed, cache = self._attend(parts, mask, cache, cache_index, training)
+        mixed = ops.reshape(mixed, (batch, length, self.num_heads * self._head))
+        if layout is not None:
+            mixed = remove_padding(mixed, layout)  # (N, H·D)
+        y = self.output_dense(mixed)
+        return y if cache is None else (y, cache)
+
+    def _attend(self, parts, mask, cache, start, training):
         query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in parts)
-        start = 0
-        if cache is not None:
-            start = cache_index
+        if cache is None:
+            start = 0
+        else:
             key = ops.slice_update(cache[0], (0, 0, start, 0), key)
             value = ops.slice_update(cache[1], (0, 0, start, 0), value)
             cache = (key, value)
@@ -192,25 +204,16 @@ class MultiHeadAttention(keras.layers.Layer):
         if mask is not None:
             allowed = ops.cast(mask, "bool")[:, None, None, :]  # (B, 1, 1, K)
         if self.causal:
-            rows = start + ops.arange(length)
+            rows = start + ops.arange(ops.shape(query)[2])
             columns = ops.arange(ops.shape(key)[2])
             causal = (columns[None, :] <= rows[:, None])[None, None]  # (1, 1, L, K)
             allowed = causal if allowed is None else ops.logical_and(allowed, causal)
-        wide = self.num_heads * self._head >= fused.WIDE
-        if training and wide and cache is None and not self.dropout:
-            mixed = fused.attention(*parts, allowed)  # (B, L, H, D)
-        else:
-            mixed, weights = scaled_dot_product_attention(query, key, value, allowed)
-            if self.dropout:
-                # Dropout acts on the weights, so the product is taken again.
-                weights = self.dropout_layer(weights, training=training)
-                mixed = ops.matmul(weights, value)
-            mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, L, H, D)
-        mixed = ops.reshape(mixed, (batch, length, self.num_heads * self._head))
-        if layout is not None:
-            mixed = remove_padding(mixed, layout)  # (N, H·D)
-        y = self.output_dense(mixed)
-        return y if cache is None else (y, cache)
+        mixed, weights = scaled_dot_product_attention(query, key, value, allowed)
+        if self.dropout:
+            # Dropout acts on the weights, so the product is taken again.
+            weights = self.dropout_layer(weights, training=training)
+            mixed = ops.matmul(weights, value)
+        return ops.transpose(mixed, (0, 2, 1, 3)), cache  # (B, L, H, D)
 
     def compute_mask(self, inputs, mask=None):
         """Passes the padding mask on."""

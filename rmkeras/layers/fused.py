@@ -186,21 +186,23 @@ def _fused_gelu(approximate):
     return activation
 
 
-def attention(query, key, value, mask=None):
+def attention(query, key, value, mask=None, causal=False):
     """Scaled dot-product attention for training: softmax(Q Kᵀ / √d + M) V.
 
     The same as `scaled_dot_product_attention`, but with heads behind positions,
-    as dense layers leave them, and without returning the weights. The softmax
-    and its gradient are one pass each, and each product is one of plain matrices:
-    TensorFlow multiplies by a matrix that it has to read across at a third of
-    the speed.
+    as dense layers leave them, and without returning the weights. A few sequences
+    are treated at a time, cut to their own longest, so that weights stay in the
+    processor's cache, padding costs next to nothing and memory does not grow with
+    the square of the length; for the gradient the weights are computed again.
 
     Args:
         query, key, value: `(batch, length, heads, d)`.
-        mask: Booleans that broadcast to `(batch, heads, length, length)`.
+        mask: Booleans `(batch, length)`, true for keys that may be attended to.
+        causal: Whether position t sees only positions up to t.
 
     Returns:
-        `(batch, length, heads, d)`.
+        `(batch, length, heads, d)`; zeros in columns where all of a few
+        neighbouring sequences are masked.
 
     Example:
 
@@ -209,28 +211,43 @@ def attention(query, key, value, mask=None):
     >>> x = ops.ones((1, 3, 1, 4))
     >>> attention(x, x, x).shape
     TensorShape([1, 3, 1, 4])
+
+    Source: Dao et al. (2022), "FlashAttention", algorithm 1 and appendix B.2, for
+    the gradient from recomputed weights.
     """
     if mask is None:
-        mask = ops.ones((1, 1, 1, 1), "bool")
+        mask = ops.ones(ops.shape(query)[:2], "bool")
+    mask = ops.cast(mask, "bool")
     if keras.backend.backend() == "tensorflow":
-        return _fused_attention()(query, key, value, mask)
-    logits = ops.matmul(_rows(query), _columns(key))
-    weights = _softmax(logits, mask, query.shape[-1])
-    return ops.transpose(ops.matmul(weights, _rows(value)), (0, 2, 1, 3))
+        return _attention_in_cache(causal)(query, key, value, mask)
+    scale = 1 / math.sqrt(query.shape[-1])
+    weights = _weights(_rows(query) * scale, _columns(key), mask, causal)
+    return _rows(ops.matmul(weights, _rows(value)))
 
 
-def _softmax(logits, mask, dim):
-    wide = ops.where(mask, ops.cast(logits, "float32") / math.sqrt(dim), -1e9)
-    return ops.cast(ops.softmax(wide, axis=-1), logits.dtype)
+TOKENS = 256
+"""About as many tokens are attended to at a time: with 12 heads and 256 tokens the
+weights take 3 MB."""
+
+
+def _weights(query, key, mask, causal):
+    logits = ops.cast(ops.matmul(query, key), "float32")  # (B, H, L, L)
+    allowed = mask[:, None, None, :]  # (B, 1, 1, L)
+    if causal:
+        place = ops.arange(ops.shape(mask)[1])
+        allowed = ops.logical_and(allowed, place[None, :] <= place[:, None])
+    logits = logits + ops.where(allowed, 0.0, -1e9)
+    return ops.cast(ops.softmax(logits, axis=-1), query.dtype)
 
 
 def _rows(x):
-    return ops.transpose(x, (0, 2, 1, 3))  # (B, L, H, D) -> (B, H, L, D)
+    return ops.transpose(x, (0, 2, 1, 3))  # (B, L, H, D) <-> (B, H, L, D)
 
 
 def _columns(x):
     # In one step. Swapping the last two axes afterwards would be folded into the
-    # product by TensorFlow's optimiser, which is what should not happen.
+    # product by TensorFlow's optimiser, which multiplies by a matrix that it has
+    # to read across at a third of the speed.
     return ops.transpose(x, (0, 2, 3, 1))  # (B, L, H, D) -> (B, H, D, L)
 
 
@@ -239,32 +256,63 @@ def _from_columns(x):
 
 
 @functools.cache
-def _fused_attention():
+def _attention_in_cache(causal):
     import tensorflow as tf
 
-    softmax = _compiled(_softmax)
+    def in_cache(function, mask, *tensors, results=1):
+        """Applies a function to a few sequences at a time, without their padding."""
+        batch, length = tf.shape(mask)[0], tf.shape(mask)[1]
+        rows = tf.maximum(1, TOKENS // tf.maximum(length, 1))
+        count = -(-batch // rows)
 
-    @_compiled
-    def softmax_gradient(weights, upstream, dim):
-        w, g = ops.cast(weights, "float32"), ops.cast(upstream, "float32")
-        g = w * (g - ops.sum(w * g, axis=-1, keepdims=True)) / math.sqrt(dim)
-        return ops.cast(g, weights.dtype)
+        def body(i, arrays):
+            part = slice(i * rows, tf.minimum((i + 1) * rows, batch))
+            used = tf.reduce_any(mask[part], axis=0)  # (L,)
+            first = tf.argmax(used, output_type=tf.int32)
+            last = length - tf.argmax(used[::-1], output_type=tf.int32)
+            cut = [t[part, first:last] for t in (mask, *tensors)]
+            edge = [[0, 0], [first, length - last], [0, 0], [0, 0]]
+            found = [tf.pad(y, edge) for y in function(*cut)]
+            return i + 1, [r.write(i, y) for r, y in zip(arrays, found, strict=True)]
+
+        # Not one tensor but a list, because the last part may be smaller.
+        arrays = [
+            tf.TensorArray(t.dtype, count, infer_shape=False)
+            for t in tensors[:results]
+        ]
+        _, arrays = tf.while_loop(
+            lambda i, _: i < count, body, (0, arrays), parallel_iterations=1
+        )
+        return [tf.ensure_shape(a.concat(), tensors[0].shape) for a in arrays]
+
+    def forward(mask, query, key, value):
+        scale = 1 / math.sqrt(query.shape[-1])
+        weights = _weights(_rows(query) * scale, _columns(key), mask, causal)
+        return [_rows(tf.matmul(weights, _rows(value)))]
+
+    def backward(mask, query, key, value, output, upstream):
+        scale = 1 / math.sqrt(query.shape[-1])
+        query = query * scale
+        weights = _weights(_rows(query), _columns(key), mask, causal)
+        # dV = Wᵀ dO, written as (dOᵀ W)ᵀ: the small matrix is turned around.
+        dvalue = _from_columns(tf.matmul(_columns(upstream), weights))
+        # The gradient of a softmax, W ∘ (dW − rowsum(W ∘ dW)); the sum is
+        # rowsum(O ∘ dO), which is smaller.
+        total = tf.reduce_sum(_rows(output * upstream), -1, keepdims=True)
+        dweights = tf.matmul(_rows(upstream), _columns(value))
+        dlogits = weights * (dweights - total)
+        dquery = _rows(tf.matmul(dlogits, _rows(key))) * scale
+        dkey = _from_columns(tf.matmul(_columns(query), dlogits))
+        return dquery, dkey, dvalue
 
     @tf.custom_gradient
     def attend(query, key, value, mask):
-        dim = query.shape[-1]
-        logits = ops.matmul(_rows(query), _columns(key))  # (B, H, L, L)
-        weights = softmax(logits, mask, dim)
+        (output,) = in_cache(forward, mask, query, key, value)
 
         def grad(upstream):
-            # dV = Wᵀ dO, written as (dOᵀ W)ᵀ: the small matrix is turned around.
-            dvalue = _from_columns(ops.matmul(_columns(upstream), weights))
-            dweights = ops.matmul(_rows(upstream), _columns(value))
-            dlogits = softmax_gradient(weights, dweights, dim)
-            dquery = _rows(ops.matmul(dlogits, _rows(key)))
-            dkey = _from_columns(ops.matmul(_columns(query), dlogits))
-            return dquery, dkey, dvalue, None
+            tensors = (query, key, value, output, upstream)
+            return *in_cache(backward, mask, *tensors, results=3), None
 
-        return _rows(ops.matmul(weights, _rows(value))), grad
+        return output, grad
 
     return attend

@@ -185,6 +185,10 @@ def train(
         model = load_model(out)
         for variable, value in zip(_seeds(model), state.pop("seeds"), strict=True):
             variable.assign(value)
+    if model.built and not model.optimizer.built:
+        # Otherwise the graph of the first step is built twice: a step that makes
+        # variables cannot be run a second time.
+        model.optimizer.build(model.trainable_variables)
     started = time.monotonic() - state["seconds"]
     board = _Board(log_dir)
 

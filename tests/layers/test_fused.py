@@ -90,18 +90,45 @@ def test_layer_norm_is_keras_layer_norm_with_all_gradients(shape):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_attention_is_the_plain_formula_with_all_gradients(causal):
-    q, k, v = np.random.default_rng(4).normal(size=(3, 2, 6, 3, 4)).astype("float32")
-    real = np.arange(6)[None, :] < np.array([[6], [3]])
-    mask = real[:, None, None, :]
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("at_once", [1, 12, 256])  # tokens: 1, 2 and all sequences
+def test_attention_is_the_plain_formula_with_all_gradients(
+    causal, side, at_once, monkeypatch
+):
+    from rmkeras.layers import fused
+
+    monkeypatch.setattr(fused, "TOKENS", at_once)
+    lengths = np.array([[6], [3], [1], [2], [5]])
+    q, k, v = np.random.default_rng(4).normal(size=(3, 5, 6, 3, 4)).astype("float32")
+    real = np.arange(6)[None, :] < lengths
+    if side == "left":
+        real = real[:, ::-1]
+    allowed = real[:, None, None, :]
     if causal:
-        mask = mask & np.tri(6, dtype=bool)[None, None]
+        allowed = allowed & np.tri(6, dtype=bool)[None, None]
 
     def plain(q, k, v):
         heads = [tf.transpose(x, (0, 2, 1, 3)) for x in (q, k, v)]
-        return tf.transpose(scaled_dot_product_attention(*heads, mask)[0], (0, 2, 1, 3))
+        mixed = scaled_dot_product_attention(*heads, allowed)[0]
+        return tf.transpose(mixed, (0, 2, 1, 3)) * real[:, :, None, None]
 
-    same(lambda q, k, v: attention(q, k, v, tf.constant(mask)), plain, q, k, v)
+    def ours(q, k, v):
+        mixed = attention(q, k, v, tf.constant(real), causal)
+        return mixed * real[:, :, None, None]
+
+    same(ours, plain, q, k, v)
+    same(tf.function(ours), plain, q, k, v)
+
+
+def test_attention_under_jax_or_numpy_is_the_same(monkeypatch):
+    q = np.random.default_rng(4).normal(size=(2, 5, 3, 4)).astype("float32")
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]], bool)
+    ours = attention(q, q, q, mask, True)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
+    other = attention(
+        keras.ops.array(q), keras.ops.array(q), keras.ops.array(q), mask, True
+    )
+    np.testing.assert_allclose(ours, other, atol=1e-6)
 
 
 def test_training_and_inference_compute_the_same():
