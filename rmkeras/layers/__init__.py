@@ -7,6 +7,7 @@ from rmkeras.layers.fused import LayerNorm, gelu
 from rmkeras.layers.lora import LoRADense, freeze_all_but_lora
 from rmkeras.layers.pooling import LastTokenPooling, MeanMaxPooling, MeanPooling
 from rmkeras.layers.reward_head import RewardHead
+from rmkeras.layers.rotary import rotate
 from rmkeras.layers.transformer import TransformerBlock
 from rmkeras.layers.unpadding import (
     TokenLayout,
@@ -32,6 +33,7 @@ __all__ = [
     "gelu",
     "remove_padding",
     "restore_padding",
+    "rotate",
     "scaled_dot_product_attention",
     "token_layout",
 ]

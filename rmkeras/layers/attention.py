@@ -9,6 +9,7 @@ from keras import ops
 
 from rmkeras.layers import fused
 from rmkeras.layers.lora import LoRADense
+from rmkeras.layers.rotary import rotate
 from rmkeras.layers.unpadding import remove_padding, restore_padding
 
 
@@ -72,16 +73,22 @@ class MultiHeadAttention(keras.layers.Layer):
         kernel_std: Standard deviation that the query, key and value matrices
             start with; Glorot's, √(2 / (dim + heads · key_dim)), if `None`.
         output_std: The same for the output matrix.
+        rotary: Whether queries and keys are turned by their positions; see
+            `rotate`.
         lora_rank: Rank of the trainable addition to frozen matrices; 0 trains
             the matrices themselves.
 
     Call arguments:
         x: `(batch, length, dim)`.
         mask: Booleans `(batch, length)`, true for real tokens; with a cache
-            `(batch, cache_length)`.
-        cache: `None`, or `(keys, values)`, each
-            `(batch, heads, cache_length, key_dim)`.
+            `(batch, cache_length)`. Or, without a cache, ints: the number of the
+            document that each token of a packed row belongs to, 0 for padding;
+            then no token sees another document.
+        cache: `None`, or `(keys, values)`: `(batch, heads, key_dim, cache_length)`
+            and `(batch, heads, cache_length, key_dim)`. Keys lie across, so that
+            one query times all keys reads memory in order.
         cache_index: Position in the cache of the first row of `x`.
+        positions: `(batch, length)` ints, for rotary attention.
         layout: A `TokenLayout`; then `x` is `(tokens, dim)` without padding, and
             so is the output.
 
@@ -107,6 +114,7 @@ class MultiHeadAttention(keras.layers.Layer):
         dropout=0.0,
         kernel_std=None,
         output_std=None,
+        rotary=False,
         lora_rank=0,
         name=None,
         **kwargs,
@@ -118,6 +126,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.dropout = dropout
         self.kernel_std = kernel_std
         self.output_std = output_std
+        self.rotary = rotary
         self.lora_rank = lora_rank
         self.supports_masking = True
 
@@ -169,6 +178,7 @@ class MultiHeadAttention(keras.layers.Layer):
         mask=None,
         cache=None,
         cache_index=None,
+        positions=None,
         layout=None,
         training=None,
     ):
@@ -181,39 +191,51 @@ class MultiHeadAttention(keras.layers.Layer):
         batch, length = ops.shape(parts[0])[0], ops.shape(parts[0])[1]
         heads = (batch, length, self.num_heads, self._head)
         parts = [ops.reshape(part, heads) for part in parts]  # (B, L, H, D)
+        if self.rotary:
+            if positions is None:
+                positions = ops.arange(length)[None]
+            parts[:2] = [rotate(part, positions) for part in parts[:2]]
         wide = self.num_heads * self._head >= fused.WIDE
-        if training and wide and cache is None and not self.dropout:
+        if cache is not None:
+            mixed, cache = self._attend_cached(parts, mask, cache, cache_index)
+        elif training and wide and not self.dropout:
             mixed = fused.attention(*parts, mask, self.causal)  # (B, L, H, D)
         else:
-            mixed, cache = self._attend(parts, mask, cache, cache_index, training)
+            mixed = self._attend(parts, mask, training)
         mixed = ops.reshape(mixed, (batch, length, self.num_heads * self._head))
         if layout is not None:
             mixed = remove_padding(mixed, layout)  # (N, H·D)
         y = self.output_dense(mixed)
         return y if cache is None else (y, cache)
 
-    def _attend(self, parts, mask, cache, start, training):
+    def _attend(self, parts, mask, training):
         query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in parts)
-        if cache is None:
-            start = 0
-        else:
-            key = ops.slice_update(cache[0], (0, 0, start, 0), key)
-            value = ops.slice_update(cache[1], (0, 0, start, 0), value)
-            cache = (key, value)
-        allowed = None
-        if mask is not None:
-            allowed = ops.cast(mask, "bool")[:, None, None, :]  # (B, 1, 1, K)
-        if self.causal:
-            rows = start + ops.arange(ops.shape(query)[2])
-            columns = ops.arange(ops.shape(key)[2])
-            causal = (columns[None, :] <= rows[:, None])[None, None]  # (1, 1, L, K)
-            allowed = causal if allowed is None else ops.logical_and(allowed, causal)
+        allowed = fused.allowed_keys(mask, ops.shape(query)[2], self.causal)
         mixed, weights = scaled_dot_product_attention(query, key, value, allowed)
         if self.dropout:
             # Dropout acts on the weights, so the product is taken again.
             weights = self.dropout_layer(weights, training=training)
             mixed = ops.matmul(weights, value)
-        return ops.transpose(mixed, (0, 2, 1, 3)), cache  # (B, L, H, D)
+        return ops.transpose(mixed, (0, 2, 1, 3))  # (B, L, H, D)
+
+    def _attend_cached(self, parts, mask, cache, start):
+        query, key, value = parts
+        columns = ops.transpose(key, (0, 2, 3, 1))  # (B, H, D, L)
+        rows = ops.transpose(value, (0, 2, 1, 3))  # (B, H, L, D)
+        columns = ops.slice_update(cache[0], (0, 0, 0, start), columns)
+        rows = ops.slice_update(cache[1], (0, 0, start, 0), rows)
+        query = ops.transpose(query, (0, 2, 1, 3)) / math.sqrt(self._head)
+        logits = ops.cast(ops.matmul(query, columns), "float32")  # (B, H, L, K)
+        # Places that are not filled yet lie in every query's future.
+        place = ops.arange(ops.shape(rows)[2])
+        turn = start + ops.arange(ops.shape(query)[2])
+        allowed = (place[None, :] <= turn[:, None])[None]  # (1, L, K)
+        if mask is not None:
+            allowed = ops.logical_and(allowed, ops.cast(mask, "bool")[:, None, :])
+        logits = logits + ops.where(allowed, 0.0, -1e9)[:, None]
+        weights = ops.cast(ops.softmax(logits, axis=-1), rows.dtype)
+        mixed = ops.transpose(ops.matmul(weights, rows), (0, 2, 1, 3))
+        return mixed, (columns, rows)  # (B, L, H, D)
 
     def compute_mask(self, inputs, mask=None):
         """Passes the padding mask on."""
@@ -252,5 +274,6 @@ class MultiHeadAttention(keras.layers.Layer):
             "dropout": self.dropout,
             "kernel_std": self.kernel_std,
             "output_std": self.output_std,
+            "rotary": self.rotary,
             "lora_rank": self.lora_rank,
         }

@@ -15,7 +15,8 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
 
     Args:
         vocabulary_size: Number of token ids.
-        max_length: Number of positions.
+        max_length: Number of positions; 0 for no vectors of positions, where
+            attention itself turns by them.
         dim: Width of the vectors.
 
     Call arguments:
@@ -53,19 +54,22 @@ class TokenAndPositionEmbedding(keras.layers.Layer):
             initializer=initializer,
             name="token",
         )
-        self.position = self.add_weight(
-            shape=(self.max_length, self.dim), initializer=initializer, name="position"
-        )
+        if self.max_length:
+            self.position = self.add_weight(
+                shape=(self.max_length, self.dim),
+                initializer=initializer,
+                name="position",
+            )
         self.built = True
 
     def call(self, ids, positions=None):
         """Looks both vectors up and adds them."""
-        if positions is None:
-            positions = token_positions(ops.not_equal(ids, 0))
         x = ops.take(self.token, ids, axis=0)  # (B, L, D)
-        return ops.cast(
-            x + ops.take(self.position, positions, axis=0), self.compute_dtype
-        )
+        if self.max_length:
+            if positions is None:
+                positions = token_positions(ops.not_equal(ids, 0))
+            x = x + ops.take(self.position, positions, axis=0)
+        return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape, **kwargs):
         """Returns `(batch, length, dim)`."""

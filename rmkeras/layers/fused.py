@@ -197,7 +197,8 @@ def attention(query, key, value, mask=None, causal=False):
 
     Args:
         query, key, value: `(batch, length, heads, d)`.
-        mask: Booleans `(batch, length)`, true for keys that may be attended to.
+        mask: Booleans `(batch, length)`, true for keys that may be attended to, or
+            ints, the document of each token; see `allowed_keys`.
         causal: Whether position t sees only positions up to t.
 
     Returns:
@@ -217,7 +218,7 @@ def attention(query, key, value, mask=None, causal=False):
     """
     if mask is None:
         mask = ops.ones(ops.shape(query)[:2], "bool")
-    mask = ops.cast(mask, "bool")
+    mask = ops.convert_to_tensor(mask)
     if keras.backend.backend() == "tensorflow":
         return _attention_in_cache(causal)(query, key, value, mask)
     scale = 1 / math.sqrt(query.shape[-1])
@@ -230,12 +231,45 @@ TOKENS = 256
 weights take 3 MB."""
 
 
+def allowed_keys(mask, length, causal):
+    """Which keys each query may attend to.
+
+    Args:
+        mask: Booleans `(batch, length)`, true for real tokens; or ints, the number
+            of the document that each token belongs to, 0 for padding: several
+            documents then share a row without seeing each other; or `None`.
+        length: Number of tokens in a row.
+        causal: Whether position t sees only positions up to t.
+
+    Returns:
+        Booleans that broadcast to `(batch, heads, length, length)`; `None` for all.
+
+    Example:
+
+    >>> from keras import ops
+    >>> from rmkeras.layers.fused import allowed_keys
+    >>> allowed_keys(ops.array([[1, 1, 2]]), 3, causal=True).numpy().astype(int)[0, 0]
+    array([[1, 0, 0],
+           [1, 1, 0],
+           [0, 0, 1]])
+    """
+    allowed = None
+    if mask is not None:
+        real = ops.cast(mask, "bool")
+        allowed = real[:, None, None, :]  # (B, 1, 1, K)
+        if keras.backend.standardize_dtype(mask.dtype) != "bool":
+            same = ops.equal(mask[:, None, :, None], mask[:, None, None, :])
+            allowed = ops.logical_and(allowed, same)  # (B, 1, L, K)
+    if causal:
+        place = ops.arange(length)
+        past = (place[None, :] <= place[:, None])[None, None]  # (1, 1, L, K)
+        allowed = past if allowed is None else ops.logical_and(allowed, past)
+    return allowed
+
+
 def _weights(query, key, mask, causal):
     logits = ops.cast(ops.matmul(query, key), "float32")  # (B, H, L, L)
-    allowed = mask[:, None, None, :]  # (B, 1, 1, L)
-    if causal:
-        place = ops.arange(ops.shape(mask)[1])
-        allowed = ops.logical_and(allowed, place[None, :] <= place[:, None])
+    allowed = allowed_keys(mask, ops.shape(mask)[1], causal)
     logits = logits + ops.where(allowed, 0.0, -1e9)
     return ops.cast(ops.softmax(logits, axis=-1), query.dtype)
 
@@ -267,7 +301,7 @@ def _attention_in_cache(causal):
 
         def body(i, arrays):
             part = slice(i * rows, tf.minimum((i + 1) * rows, batch))
-            used = tf.reduce_any(mask[part], axis=0)  # (L,)
+            used = tf.reduce_any(tf.cast(mask[part], tf.bool), axis=0)  # (L,)
             first = tf.argmax(used, output_type=tf.int32)
             last = length - tf.argmax(used[::-1], output_type=tf.int32)
             cut = [t[part, first:last] for t in (mask, *tensors)]
@@ -277,8 +311,7 @@ def _attention_in_cache(causal):
 
         # Not one tensor but a list, because the last part may be smaller.
         arrays = [
-            tf.TensorArray(t.dtype, count, infer_shape=False)
-            for t in tensors[:results]
+            tf.TensorArray(t.dtype, count, infer_shape=False) for t in tensors[:results]
         ]
         _, arrays = tf.while_loop(
             lambda i, _: i < count, body, (0, arrays), parallel_iterations=1

@@ -35,13 +35,15 @@ class TransformerBlock(keras.layers.Layer):
         output_std: The same for the two matrices that write into the residual
             stream. GPT-2 takes 0.02 and 0.02/√(2 · blocks): embeddings start at
             0.02 too, and larger blocks would drown the token they are fed.
+        norm: `"layer"`, or `"rms"`: x / √(mean(x²) + ε) · γ, without mean and β,
+            as Llama has it.
+        rotary: Whether attention turns queries and keys by their positions.
         lora_rank: Rank of the trainable additions to the four matrices, which
             then stay as they are; 0 trains the matrices themselves.
 
     Call arguments:
         x: `(batch, length, dim)`.
-        mask: Booleans `(batch, length)`, true for real tokens.
-        cache, cache_index, layout: As in `MultiHeadAttention`.
+        mask, cache, cache_index, positions, layout: As in `MultiHeadAttention`.
 
     Returns:
         `(batch, length, dim)`; with a cache also the updated cache.
@@ -54,7 +56,7 @@ class TransformerBlock(keras.layers.Layer):
     TensorShape([1, 5, 8])
 
     Source: Vaswani et al. (2017), section 3.1; Radford et al. (2019), section 2.3,
-    for the norm in front.
+    for the norm in front; Zhang and Sennrich (2019), equation 4, for the RMS norm.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class TransformerBlock(keras.layers.Layer):
         epsilon=1e-5,
         kernel_std=None,
         output_std=None,
+        norm="layer",
+        rotary=False,
         lora_rank=0,
         name=None,
         **kwargs,
@@ -82,6 +86,8 @@ class TransformerBlock(keras.layers.Layer):
         self.epsilon = epsilon
         self.kernel_std = kernel_std
         self.output_std = output_std
+        self.norm = norm
+        self.rotary = rotary
         self.lora_rank = lora_rank
         self.supports_masking = True
 
@@ -96,12 +102,13 @@ class TransformerBlock(keras.layers.Layer):
             dropout=self.dropout,
             kernel_std=self.kernel_std,
             output_std=self.output_std,
+            rotary=self.rotary,
             lora_rank=self.lora_rank,
             dtype=policy,
             name="attention",
         )
-        self.attention_norm = LayerNorm(
-            epsilon=self.epsilon, dtype=policy, name="attention_norm"
+        self.attention_norm = normalization(
+            self.norm, self.epsilon, "attention_norm", policy
         )
         self.inner = LoRADense(
             self.intermediate_dim,
@@ -117,9 +124,7 @@ class TransformerBlock(keras.layers.Layer):
             dtype=policy,
             name="outer",
         )
-        self.outer_norm = LayerNorm(
-            epsilon=self.epsilon, dtype=policy, name="outer_norm"
-        )
+        self.outer_norm = normalization(self.norm, self.epsilon, "outer_norm", policy)
         self.dropout_layer = keras.layers.Dropout(
             self.dropout, dtype=policy, name="dropout"
         )
@@ -134,6 +139,7 @@ class TransformerBlock(keras.layers.Layer):
         mask=None,
         cache=None,
         cache_index=None,
+        positions=None,
         layout=None,
         training=None,
     ):
@@ -144,6 +150,7 @@ class TransformerBlock(keras.layers.Layer):
             mask=mask,
             cache=cache,
             cache_index=cache_index,
+            positions=positions,
             layout=layout,
             training=training,
         )
@@ -213,8 +220,37 @@ class TransformerBlock(keras.layers.Layer):
             "epsilon": self.epsilon,
             "kernel_std": self.kernel_std,
             "output_std": self.output_std,
+            "norm": self.norm,
+            "rotary": self.rotary,
             "lora_rank": self.lora_rank,
         }
+
+
+def normalization(kind, epsilon, name, dtype=None):
+    """A layer that normalises the last axis.
+
+    Args:
+        kind: `"layer"` or `"rms"`.
+        epsilon: ε.
+        name: The layer's name.
+        dtype: Its dtype policy.
+
+    Returns:
+        A `LayerNorm` or a `keras.layers.RMSNormalization`.
+
+    Raises:
+        ValueError: If `kind` is neither.
+
+    Example:
+
+    >>> from rmkeras.layers.transformer import normalization
+    >>> normalization("rms", 1e-5, "norm").name
+    'norm'
+    """
+    kinds = {"layer": LayerNorm, "rms": keras.layers.RMSNormalization}
+    if kind not in kinds:
+        raise ValueError(f"norm is {kind!r}; expected 'layer' or 'rms'")
+    return kinds[kind](epsilon=epsilon, name=name, dtype=dtype)
 
 
 def _normal(stddev):

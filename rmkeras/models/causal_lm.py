@@ -7,7 +7,8 @@ import numpy as np
 from keras import ops
 
 from rmkeras.models.encoders import TransformerEncoder
-from rmkeras.text.tokenizer import PAD_ID, SubwordTokenizer
+from rmkeras.text.pretrained import tokenizer_from_json
+from rmkeras.text.tokenizer import PAD_ID
 
 
 @keras.saving.register_keras_serializable(package="rmkeras")
@@ -23,16 +24,19 @@ class CausalLM(keras.Model):
     last is predicted like any token, so that the model learns to stop.
 
     Args:
-        tokenizer: A `SubwordTokenizer`.
+        tokenizer: A `SubwordTokenizer`, or a `PretrainedTokenizer`.
         dim: Width of the model.
         num_layers: Number of Transformer blocks.
         num_heads: Attention heads in each.
         intermediate_dim: Inner width of a block; 4 · dim if `None`.
         max_length: Longest sequence in tokens.
         dropout: Rate on the embeddings and inside the blocks.
+        positions, norm, activation: See `TransformerEncoder`; the defaults are
+            GPT-2's layout, `"rotary"` and `"rms"` are Llama's.
 
     Call arguments:
-        ids: `(batch, length)` ints, 0 is padding.
+        ids: `(batch, length)` ints, 0 is padding. Or, for packed rows, a dict of
+            `ids`, `segments` and `positions`, as `pack_rows` makes it.
 
     Returns:
         Logits `(batch, length, vocabulary_size)` float32.
@@ -59,6 +63,9 @@ class CausalLM(keras.Model):
         intermediate_dim=None,
         max_length=64,
         dropout=0.1,
+        positions="learned",
+        norm="layer",
+        activation="gelu",
         name=None,
         **kwargs,
     ):
@@ -74,6 +81,9 @@ class CausalLM(keras.Model):
             intermediate_dim=intermediate_dim,
             causal=True,
             dropout=dropout,
+            positions=positions,
+            norm=norm,
+            activation=activation,
             name="encoder",
         )
         self.build()
@@ -99,18 +109,30 @@ class CausalLM(keras.Model):
 
     def call(self, ids, training=None):
         """Predicts; see the class."""
-        return self.to_logits(self.encoder(ids, training=training))
+        options = {}
+        if isinstance(ids, dict):
+            options = {"mask": ids["segments"], "positions": ids["positions"]}
+            ids = ids["ids"]
+        return self.to_logits(self.encoder(ids, training=training, **options))
 
-    def to_logits(self, hidden):
+    def output_matrix(self):
+        """Returns the embedding table lying across, `(dim, vocabulary_size)`.
+
+        While sampling, it is turned around once and not once a token.
+        """
+        table = ops.cast(self.encoder.embedding.token, self.compute_dtype)
+        return ops.transpose(table)
+
+    def to_logits(self, hidden, matrix=None):
         """Turns hidden states `(…, dim)` into logits `(…, vocabulary_size)`."""
-        table = ops.cast(self.encoder.embedding.token, hidden.dtype)
-        logits = ops.cast(ops.matmul(hidden, ops.transpose(table)), "float32")
+        matrix = self.output_matrix() if matrix is None else matrix
+        logits = ops.cast(ops.matmul(hidden, matrix), "float32")
         # Padding is no token. Were it left a little probability here, and none
         # when sampling, the two would differ and every KL would be off by that.
         padding = -1e9 * ops.one_hot(PAD_ID, self.tokenizer.vocabulary_size)
         return logits + ops.cast(self.bias, "float32") + padding
 
-    def decode(self, ids, mask, positions, caches, cache_index):
+    def decode(self, ids, mask, positions, caches, cache_index, matrix=None):
         """Runs new tokens through the model beside a key/value cache.
 
         Args:
@@ -118,8 +140,9 @@ class CausalLM(keras.Model):
             mask: `(batch, cache_length)` booleans: which places of the cache hold
                 real tokens, the new ones included.
             positions: `(batch, new)` ints, the new tokens' positions.
-            caches: As `encoder.empty_caches` returns them.
+            caches: As `empty_caches` returns them.
             cache_index: Place in the cache of the first new token.
+            matrix: What `output_matrix` returned, if it was called before.
 
         Returns:
             Logits after the last new token, `(batch, vocabulary_size)`, and the
@@ -133,13 +156,52 @@ class CausalLM(keras.Model):
             cache_index=cache_index,
             training=False,
         )
-        return self.to_logits(hidden[:, -1]), caches
+        return self.to_logits(hidden[:, -1], matrix), caches
+
+    def empty_caches(self, batch, length):
+        """Returns caches for `decode` with room for `length` tokens a row."""
+        return self.encoder.empty_caches(batch, length)
+
+    def grow_caches(self, caches, length):
+        """Returns the same caches with room for `length` tokens a row."""
+        room = [[0, 0]] * 3
+        return [
+            (
+                ops.pad(keys, [*room, [0, length - keys.shape[3]]]),
+                ops.pad(
+                    values, [[0, 0], [0, 0], [0, length - values.shape[2]], [0, 0]]
+                ),
+            )
+            for keys, values in caches
+        ]
 
     def encode(self, texts):
         """Turns strings into lists of ids with end-of-text at both ends."""
         return self.tokenizer.encode(
             texts, max_length=self.max_length, start=True, end=True
         )
+
+    def load_gpt2(self, backbone):
+        """Copies the weights of a `keras_hub.models.GPT2Backbone`.
+
+        GPT-2 has a word at id 0, which is padding here: its token i becomes i + 1,
+        as `PretrainedTokenizer` numbers them.
+
+        Args:
+            backbone: A backbone with the same widths and one token fewer.
+        """
+        encoder = self.encoder
+        table = ops.convert_to_numpy(backbone.token_embedding.embeddings)
+        encoder.embedding.token.assign(np.pad(table, [[1, 0], [0, 0]]))
+        encoder.embedding.position.assign(
+            backbone.get_layer("position_embedding").position_embeddings[
+                : self.max_length
+            ]
+        )
+        for i, block in enumerate(encoder.blocks):
+            block.load_keras_hub_block(backbone.get_layer(f"transformer_layer_{i}"))
+        encoder.norm.set_weights(backbone.get_layer("layer_norm").get_weights())
+        self.bias.assign(ops.zeros_like(self.bias))
 
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""
@@ -152,13 +214,16 @@ class CausalLM(keras.Model):
             "intermediate_dim": self.encoder.intermediate_dim,
             "max_length": self.max_length,
             "dropout": self.encoder.dropout,
+            "positions": self.encoder.positions,
+            "norm": self.encoder.norm_kind,
+            "activation": self.encoder.activation,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Rebuilds the model from `get_config`'s result."""
         config = dict(config)
-        config["tokenizer"] = SubwordTokenizer(config["tokenizer"])
+        config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
         return cls(**config)
 
 

@@ -12,8 +12,7 @@ from rmkeras.layers.embedding import (
     TokenDropout,
     token_positions,
 )
-from rmkeras.layers.fused import LayerNorm
-from rmkeras.layers.transformer import TransformerBlock
+from rmkeras.layers.transformer import TransformerBlock, normalization
 from rmkeras.text.tokenizer import END_ID
 
 
@@ -126,11 +125,17 @@ class TransformerEncoder(keras.layers.Layer):
         causal: Whether position t sees only positions up to t.
         token_dropout: Share of tokens hidden while training.
         dropout: Rate on the embeddings and inside the blocks.
+        positions: `"learned"`, a vector for each position, as in GPT-2; or
+            `"rotary"`, as in Llama, see `rotate`.
+        norm: `"layer"` or `"rms"`.
+        activation: Of the blocks; see `TransformerBlock`.
 
     Call arguments:
         ids: `(batch, length)` ints, 0 is padding on either side.
-        mask, positions, caches, cache_index: For sampling with a key/value cache;
-            see `CausalLM.decode`.
+        mask: Booleans or document numbers, see `MultiHeadAttention`; by default
+            true where `ids` is not 0.
+        positions, caches, cache_index: For packed rows, and for sampling with a
+            key/value cache; see `CausalLM.decode`.
 
     Returns:
         `(batch, length, dim)`; with caches also the updated caches.
@@ -157,6 +162,9 @@ class TransformerEncoder(keras.layers.Layer):
         causal=False,
         token_dropout=0.0,
         dropout=0.0,
+        positions="learned",
+        norm="layer",
+        activation="gelu",
         name=None,
         **kwargs,
     ):
@@ -170,10 +178,20 @@ class TransformerEncoder(keras.layers.Layer):
         self.causal = causal
         self.token_dropout = token_dropout
         self.dropout = dropout
+        if positions not in ("learned", "rotary"):
+            raise ValueError(
+                f"positions is {positions!r}; expected 'learned' or 'rotary'"
+            )
+        self.positions = positions
+        self.norm_kind = norm
+        self.activation = activation
         self.supports_masking = True
         self.hide = TokenDropout(token_dropout, token_id=END_ID)
         self.embedding = TokenAndPositionEmbedding(
-            vocabulary_size, max_length, dim, name="embedding"
+            vocabulary_size,
+            max_length if positions == "learned" else 0,
+            dim,
+            name="embedding",
         )
         self.embedding_dropout = keras.layers.Dropout(dropout)
         self.blocks = [
@@ -184,11 +202,14 @@ class TransformerEncoder(keras.layers.Layer):
                 dropout=dropout,
                 kernel_std=0.02,
                 output_std=0.02 / math.sqrt(2 * num_layers),
+                activation=activation,
+                norm=norm,
+                rotary=positions == "rotary",
                 name=f"block_{i}",
             )
             for i in range(num_layers)
         ]
-        self.norm = LayerNorm(epsilon=1e-5, name="norm")
+        self.norm = normalization(norm, 1e-5, "norm")
 
     def build(self, input_shape=None):
         """Creates the weights for ids `(batch, length)`, once."""
@@ -219,23 +240,28 @@ class TransformerEncoder(keras.layers.Layer):
         x = self.embedding_dropout(x, training=training)
         if caches is None:
             for block in self.blocks:
-                x = block(x, mask=mask, training=training)
-            return self.norm(x, training=training)
+                x = block(x, mask=mask, positions=positions, training=training)
+            return self.norm(x)
         updated = []
         for block, cache in zip(self.blocks, caches, strict=True):
             x, cache = block(
-                x, mask=mask, cache=cache, cache_index=cache_index, training=training
+                x,
+                mask=mask,
+                cache=cache,
+                cache_index=cache_index,
+                positions=positions,
+                training=training,
             )
             updated.append(cache)
         return self.norm(x), updated
 
     def empty_caches(self, batch, length):
-        """Returns one pair of zero tensors a block, `(batch, heads, length, d)` each."""
-        shape = (batch, self.num_heads, length, self.dim // self.num_heads)
-        return [
-            (ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype))
-            for _ in self.blocks
-        ]
+        """Returns zeros for each block's keys and values; see `MultiHeadAttention`."""
+        head = self.dim // self.num_heads
+        keys = (batch, self.num_heads, head, length)
+        values = (batch, self.num_heads, length, head)
+        dtype = self.compute_dtype
+        return [(ops.zeros(keys, dtype), ops.zeros(values, dtype)) for _ in self.blocks]
 
     def compute_output_shape(self, input_shape, **kwargs):
         """Returns `(batch, length, dim)`."""
@@ -254,4 +280,7 @@ class TransformerEncoder(keras.layers.Layer):
             "causal": self.causal,
             "token_dropout": self.token_dropout,
             "dropout": self.dropout,
+            "positions": self.positions,
+            "norm": self.norm_kind,
+            "activation": self.activation,
         }

@@ -32,7 +32,8 @@ import numpy as np
 import tensorflow as tf
 
 from rmkeras.losses.policy import kl_estimate, reinforce_loss, token_log_probabilities
-from rmkeras.rl.sampler import decode_loop
+from rmkeras.rl.draw import uniforms
+from rmkeras.rl.sampler import SamplingOptions, decode_loop
 from rmkeras.text.tokenizer import END_ID
 
 
@@ -136,14 +137,15 @@ class Reinforce:
         self.steps_done = 0
         self._step = tf.function(
             self._one_step,
-            input_signature=[tf.TensorSpec((2,), tf.int32)],
+            input_signature=[tf.TensorSpec((batch_size, max_new_tokens))],
             autograph=False,
         )
+        self._options = SamplingOptions(stop_ids=(policy.tokenizer.end_id,))
 
-    def _one_step(self, seed):
+    def _one_step(self, uniform):
         # Sample: x ~ π_θ, every text begun by the model itself.
         prompts = tf.fill((self.batch_size, 1), END_ID)
-        samples = decode_loop(self.policy, prompts, self.max_new_tokens, seed)
+        samples = decode_loop(self.policy, prompts, uniform, self._options)
         ids, mask = samples.ids, tf.cast(samples.mask, tf.float32)  # (B, L)
         inputs = tf.concat([prompts, ids[:, :-1]], axis=1)  # (B, L), shifted by one
 
@@ -183,8 +185,14 @@ class Reinforce:
             nats a sequence, `entropy` in nats a token, `length` in tokens, share
             `stopped`, and the `baseline`.
         """
-        seed = np.array([self.seed, self.steps_done + 1], "int32")
-        logs = {k: float(v) for k, v in self._step(seed).items()}
+        # Each step has rows of its own, so that no two draw the same numbers.
+        uniform = uniforms(
+            self.seed,
+            self.batch_size,
+            self.max_new_tokens,
+            first_row=self.steps_done * self.batch_size,
+        )
+        logs = {k: float(v) for k, v in self._step(uniform).items()}
         self.steps_done += 1
         if not np.isfinite(logs["reward"]):
             raise FloatingPointError(

@@ -81,11 +81,89 @@ def test_rows_are_drawn_independently(model):
     assert len({tuple(r) for r in ids}) > 20
 
 
-def test_one_graph_serves_all_shapes(model):
+def test_shapes_of_one_bucket_share_a_graph(model):
     sampler = Sampler(model, 5)
-    for prompts in (PROMPTS, PROMPTS[:1], PROMPTS[2:]):
+    for prompts in (PROMPTS[:3], PROMPTS, ["a good film"] * 4):
         sampler(prompts)
-    assert sampler._run.experimental_get_tracing_count() == 1
+    assert sampler.functions.begin.experimental_get_tracing_count() == 1
+    assert sampler.functions.go_on.experimental_get_tracing_count() == 1
+
+
+def test_a_row_is_the_same_in_any_batch(model):
+    sampler = Sampler(model, 10)
+    prompts = [PROMPTS[i % 4] for i in range(13)]
+    whole = np.array(sampler(prompts, seed=2).ids)
+    first, rest = (
+        sampler(prompts[:4], seed=2),
+        sampler(prompts[4:], seed=2, first_row=4),
+    )
+    np.testing.assert_array_equal(whole, np.concatenate([first.ids, rest.ids]))
+
+
+def test_several_samples_of_a_prompt_stand_side_by_side(model):
+    sampler = Sampler(model, 8)
+    found = sampler(PROMPTS, seed=1, samples=3)
+    assert found.ids.shape == (12, 8)
+    repeated = [p for p in PROMPTS for _ in range(3)]
+    np.testing.assert_array_equal(found.ids, sampler(repeated, seed=1).ids)
+    np.testing.assert_array_equal(found.prompt_ids, sampler(repeated).prompt_ids)
+
+
+def test_the_cache_grows_without_a_trace(model, monkeypatch):
+    from rmkeras.rl import sampler as module
+
+    whole = np.array(Sampler(model, 25)(PROMPTS, seed=1).ids)
+    monkeypatch.setattr(module, "GROWTH", 4)
+    np.testing.assert_array_equal(Sampler(model, 25)(PROMPTS, seed=1).ids, whole)
+
+
+def test_compiled_and_not_draw_the_same(model):
+    a = Sampler(model, 10, top_p=0.8)(PROMPTS, seed=1)
+    b = Sampler(model, 10, top_p=0.8, compile=False)(PROMPTS, seed=1)
+    np.testing.assert_array_equal(a.ids, b.ids)
+    np.testing.assert_allclose(a.log_probs, b.log_probs, atol=1e-4)
+
+
+def test_a_stream_is_the_text_in_pieces(model):
+    sampler = Sampler(model, 12)
+    for seed in range(4):
+        pieces = list(sampler.stream("a good", seed=seed))
+        assert "".join(pieces) == sampler.texts(["a good"], seed=seed)[0]
+
+
+def test_other_tokens_may_end_a_text(model):
+    stop = model.tokenizer.encode(["film"])[0][-1]
+    found = Sampler(model, 20, stop_ids=(stop, 1))(batch_size=64, seed=0)
+    ids, ended = np.array(found.ids), np.array(found.ended)
+    assert ended.any()
+    for row, end in zip(ids, ended, strict=True):
+        places = np.flatnonzero((row == stop) | (row == 1))
+        assert bool(len(places)) == end
+        if end:
+            assert (row[places[0] + 1 :] == 0).all() and len(places) == 1
+
+
+def test_log_probabilities_with_all_options_equal_a_full_pass(model):
+    options = {"temperature": 0.7, "top_k": 9, "top_p": 0.8, "repetition_penalty": 1.3}
+    found = Sampler(model, 10, **options)(PROMPTS, seed=3)
+    sequence, start = np.array(found.sequence()), found.prompt_ids.shape[1]
+    for row in range(len(PROMPTS)):
+        for t in range(10):
+            token = found.ids[row, t]
+            if not found.mask[row, t]:
+                continue
+            before = sequence[row, : start + t]
+            z = np.array(model(before[None]), "float64")[0, -1]
+            for i in set(before[before > 0]):
+                z[i] = z[i] / 1.3 if z[i] > 0 else z[i] * 1.3
+            z /= 0.7
+            z[z < np.sort(z)[-9]] = -np.inf
+            p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+            order = np.argsort(-p)
+            nucleus = order[: np.searchsorted(np.cumsum(p[order]), 0.8) + 1]
+            assert token in nucleus
+            expected = np.log(p[token] / p[nucleus].sum())
+            assert abs(float(found.log_probs[row, t]) - expected) < 1e-3
 
 
 def test_top_k_draws_among_the_best(model):
@@ -104,7 +182,13 @@ def test_low_temperature_is_greedy(model):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"max_new_tokens": 0}, "positive"), ({"temperature": 0.0}, "positive")],
+    [
+        ({"max_new_tokens": 0}, "1 or more"),
+        ({"temperature": 0.0}, "positive"),
+        ({"top_p": 0.0}, "above 0"),
+        ({"top_k": -1}, "0 "),
+        ({"repetition_penalty": 0.0}, "positive"),
+    ],
 )
 def test_options_are_checked(model, arguments, message):
     with pytest.raises(ValueError, match=message):
