@@ -186,7 +186,7 @@ def child_rmkeras(arguments):
     class Tokenizer:
         """The benchmark speaks in ids."""
 
-        vocabulary_size, end_id = VOCABULARY + 1, None
+        vocabulary_size, end_id, start_ids = VOCABULARY + 1, None, []
 
     model = CausalLM(
         Tokenizer,

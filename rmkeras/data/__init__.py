@@ -17,6 +17,7 @@ from rmkeras.data.encode import (
     truncate_pair,
 )
 from rmkeras.data.load import Overlap, load_human_ratings, text_overlap
+from rmkeras.data.packing import PackedRows, pack_rows, packed_batches
 from rmkeras.data.pipeline import (
     bucket_boundaries,
     bucketed_batches,
@@ -60,6 +61,7 @@ __all__ = [
     "EncodedPairs",
     "EncodingReport",
     "Overlap",
+    "PackedRows",
     "Preference",
     "Prepared",
     "Problem",
@@ -83,6 +85,8 @@ __all__ = [
     "iter_encoded_pairs",
     "iter_records",
     "load_human_ratings",
+    "pack_rows",
+    "packed_batches",
     "padding_efficiency",
     "prepare_human_ratings",
     "read_ratings",

@@ -5,6 +5,7 @@ from rmkeras.metrics.agreement import (
     spearman_brown,
     split_half_reliability,
 )
+from rmkeras.metrics.answers import answer_scores
 from rmkeras.metrics.calibration import (
     brier_score,
     calibration_noise,
@@ -34,6 +35,7 @@ from rmkeras.metrics.ranking import classification_scores, kendall, spearman
 __all__ = [
     "PairwiseAccuracy",
     "PearsonCorrelation",
+    "answer_scores",
     "brier_score",
     "calibration_noise",
     "classification_scores",

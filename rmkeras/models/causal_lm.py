@@ -31,6 +31,8 @@ class CausalLM(keras.Model):
         intermediate_dim: Inner width of a block; 4 · dim if `None`.
         max_length: Longest sequence in tokens.
         dropout: Rate on the embeddings and inside the blocks.
+        separator: What is put between a prompt and its completion. Fine-tuning on
+            pairs sets it, and sampling from prompts does as fine-tuning did.
         positions, norm, activation: See `TransformerEncoder`; the defaults are
             GPT-2's layout, `"rotary"` and `"rms"` are Llama's.
 
@@ -66,11 +68,13 @@ class CausalLM(keras.Model):
         positions="learned",
         norm="layer",
         activation="gelu",
+        separator="",
         name=None,
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
         self.tokenizer = tokenizer
+        self.separator = separator
         self.max_length = max_length
         self.encoder = TransformerEncoder(
             tokenizer.vocabulary_size,
@@ -175,11 +179,37 @@ class CausalLM(keras.Model):
             for keys, values in caches
         ]
 
-    def encode(self, texts):
-        """Turns strings into lists of ids with end-of-text at both ends."""
-        return self.tokenizer.encode(
-            texts, max_length=self.max_length, start=True, end=True
-        )
+    def encode(self, texts, cut=True):
+        """Turns strings into lists of ids with end-of-text at both ends.
+
+        Args:
+            texts: Strings.
+            cut: Whether texts longer than the model's length lose their end.
+
+        Returns:
+            A list of lists of ints.
+        """
+        start = self.start_ids
+        longest = self.max_length - len(start) if cut else None
+        rows = self.tokenizer.encode(texts, max_length=longest, end=True)
+        return [[*start, *row] for row in rows]
+
+    @property
+    def start_ids(self):
+        """Ids that stand in front of every text: "a text begins"."""
+        return self.tokenizer.start_ids or [self.tokenizer.end_id]
+
+    def encode_prompts(self, prompts):
+        """Turns prompts into lists of ids: the start, the prompt, the separator.
+
+        Args:
+            prompts: Strings.
+
+        Returns:
+            A list of lists of ints.
+        """
+        prompts = [p + self.separator if p else p for p in prompts]
+        return [[*self.start_ids, *row] for row in self.tokenizer.encode(prompts)]
 
     def load_gpt2(self, backbone):
         """Copies the weights of a `keras_hub.models.GPT2Backbone`.
@@ -217,6 +247,7 @@ class CausalLM(keras.Model):
             "positions": self.encoder.positions,
             "norm": self.encoder.norm_kind,
             "activation": self.encoder.activation,
+            "separator": self.separator,
         }
 
     @classmethod

@@ -7,33 +7,38 @@ import math
 import keras
 import tensorflow as tf
 
+from rmkeras.data.packing import pack_rows, packed_batches
 from rmkeras.data.pipeline import bucketed_batches
+from rmkeras.errors import RmkerasError
 from rmkeras.models.causal_lm import CausalLM
+from rmkeras.models.optimizer import AdamW, WarmupCosine
 from rmkeras.models.training import train
 from rmkeras.text.tokenizer import PAD_ID, SubwordTokenizer, pad
 
 
-def compile_language_model(model, steps, learning_rate=2e-3):
+def compile_language_model(model, steps, learning_rate=2e-3, accumulate=1):
     """Compiles with cross-entropy per token and AdamW, warmed up and annealed.
 
-    L = −1/T Σ_t log p(x_t | x_<t) over the T real tokens of the batch.
+    L = −1/T Σ_t log p(x_t | x_<t) over the T tokens of the batch that are to be
+    predicted: those whose target is not 0.
 
     Args:
-        model: A `CausalLM`.
-        steps: Number of updates that the schedule spans.
+        model: A `CausalLM` or `RecurrentLM`.
+        steps: Number of batches that the schedule spans.
         learning_rate: Its peak; reached after 5 % of the steps, then a cosine
             down to zero.
+        accumulate: Batches whose gradients are averaged for one update.
 
     Returns:
         The model.
     """
-    warm = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm), warmup_target=learning_rate, warmup_steps=warm
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            schedule, weight_decay=0.01, beta_2=0.98, global_clipnorm=1.0
+        optimizer=AdamW(
+            WarmupCosine(learning_rate, max(2, steps), steps // 20),
+            weight_decay=0.01,
+            beta_2=0.98,
+            global_clipnorm=1.0,
+            gradient_accumulation_steps=accumulate if accumulate > 1 else None,
         ),
         # Padding is ignored in the sum and in the count that it is divided by.
         loss=keras.losses.SparseCategoricalCrossentropy(
@@ -82,9 +87,15 @@ def train_language_model(
     batch_size=24,
     learning_rate=3e-3,
     seed=0,
+    architecture="transformer",
+    tokenizer=None,
+    model=None,
+    packed=False,
+    accumulate=1,
+    model_options=None,
     **how,
 ):
-    """Trains a tokeniser and a `CausalLM` on texts.
+    """Trains a tokeniser and a language model on texts.
 
     Args:
         texts: Training texts.
@@ -92,39 +103,97 @@ def train_language_model(
         vocabulary_size, dim, num_layers, num_heads, max_length, dropout: See
             `CausalLM`.
         epochs: Passes over the texts.
-        batch_size: Texts a batch.
+        batch_size: Texts a batch; rows of `max_length` tokens if `packed`.
         learning_rate: Peak learning rate.
         seed: Decides weights, dropout and order.
-        **how: `out`, `resume`, `progress`, `label`, `how_to_resume` of
-            `rmkeras.models.training.train`.
+        architecture: `"transformer"` (a `CausalLM`), `"lstm"` or `"gru"` (a
+            `RecurrentLM`, whose `units` are in `model_options`).
+        tokenizer: A trained tokeniser; one is trained on the texts if `None`.
+        model: A language model to train further; then all of the above that
+            describes one is ignored.
+        packed: Whether documents share rows of one length, see `pack_rows`, for
+            Transformers. Nothing is cut off then and no row is padded. Texts of
+            similar length are batched if not.
+        accumulate: Batches whose gradients are averaged for one update.
+        model_options: More options of the model, such as `positions`.
+        **how: Passed to `rmkeras.models.training.train`.
 
     Returns:
         The model and its history.
     """
     keras.utils.set_random_seed(seed)
-    tokenizer = SubwordTokenizer.train(texts, vocabulary_size)
-    model = CausalLM(
-        tokenizer,
-        dim=dim,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        max_length=max_length,
-        dropout=dropout,
-    )
-    rows = model.encode(texts)
-    model.set_unigram_bias(rows)
-    steps = int(language_model_batches(model, rows, batch_size).cardinality())
-    compile_language_model(model, steps * epochs, learning_rate)
+    texts = list(texts)
+    fresh = model is None
+    if fresh:
+        model = build_language_model(
+            architecture,
+            tokenizer or SubwordTokenizer.train(texts, vocabulary_size),
+            dim=dim,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            max_length=max_length,
+            dropout=dropout,
+            **(model_options or {}),
+        )
+    if packed:
+        rows = model.encode(texts, cut=False)
+        batches = _packed(model, rows, batch_size)
+    else:
+        rows = model.encode(texts)
+
+        def batches(seed=None, epoch=0):
+            return language_model_batches(model, rows, batch_size, seed, epoch)
+
+    if fresh:
+        model.set_unigram_bias(rows)
+    steps = int(batches().cardinality())
+    compile_language_model(model, steps * epochs, learning_rate, accumulate)
     validation = None
-    if validation_texts:
+    if len(validation_texts):
         validation = language_model_batches(model, list(validation_texts), 128)
     return train(
         model,
-        lambda epoch: language_model_batches(model, rows, batch_size, seed, epoch),
+        lambda epoch: batches(seed, epoch),
         epochs,
         validation,
         **{"label": "language model", **how},
     )
+
+
+def build_language_model(architecture, tokenizer, num_heads=4, **options):
+    """Builds a language model by the name of its architecture.
+
+    Args:
+        architecture: `"transformer"`, `"lstm"` or `"gru"`.
+        tokenizer: A trained tokeniser.
+        num_heads: Attention heads, of a Transformer.
+        **options: Passed to `CausalLM` or `RecurrentLM`.
+
+    Returns:
+        A `CausalLM` or a `RecurrentLM`.
+
+    Raises:
+        RmkerasError: If there is no such architecture.
+    """
+    if architecture == "transformer":
+        return CausalLM(tokenizer, num_heads=num_heads, **options)
+    if architecture in ("lstm", "gru"):
+        from rmkeras.models.recurrent_lm import RecurrentLM
+
+        return RecurrentLM(tokenizer, cell=architecture, **options)
+    raise RmkerasError(
+        f"no language model {architecture!r}; expected transformer, lstm or gru"
+    )
+
+
+def _packed(model, rows, batch_size, labels=None):
+    """Makes the function from seed and epoch to batches of packed rows."""
+    rows = pack_rows(rows, model.max_length, labels)
+
+    def batches(seed=None, epoch=0):
+        return packed_batches(rows, batch_size, seed, epoch)
+
+    return batches
 
 
 def perplexity(model, texts, batch_size=128):

@@ -334,20 +334,18 @@ class Sampler:
         return found._replace(prompt_ids=found.prompt_ids[:, length - longest :])
 
     def _rows(self, prompts, batch_size):
-        tokenizer = self.model.tokenizer
         if prompts is None:
             if batch_size is None:
                 raise ValueError("give prompts or batch_size")
-            rows = tokenizer.encode([""], start=True) * batch_size
-            rows = [row or [tokenizer.end_id] for row in rows]
+            rows = [self.model.start_ids] * batch_size
         elif len(prompts) and isinstance(prompts[0], str):
-            rows = tokenizer.encode(prompts, start=True)
+            rows = self.model.encode_prompts(prompts)
         else:
             rows = [list(map(int, row)) for row in prompts]
         if any(not row for row in rows):
             raise ValueError(
                 "a prompt has no token; let it begin with end-of-text, as "
-                "tokenizer.encode(texts, start=True) does"
+                "model.encode_prompts(texts) does"
             )
         longest = max(map(len, rows), default=0) + self.max_new_tokens
         if longest > self.model.max_length + 1:
