@@ -1,11 +1,10 @@
-"""The commands `demo`, `score` and `generate`."""
+"""The commands `demo` and `score`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from rmkeras.errors import RmkerasError
 from rmkeras.quiet import import_tensorflow
 
 HUMAN_RATINGS = "human-ratings"
@@ -45,21 +44,6 @@ def add_commands(commands) -> None:
     score.add_argument("file", metavar="FILE", nargs="?", default="-")
     add_json(score)
     score.set_defaults(handler=_score)
-
-    generate = commands.add_parser(
-        "generate",
-        help="sample from a language model",
-        description="Sample texts from a language model, one a line.",
-    )
-    generate.add_argument("model", metavar="DIR")
-    generate.add_argument("--prompt", metavar="TEXT", help="text to go on from")
-    generate.add_argument("--n", type=positive, default=5)
-    generate.add_argument("--max-new-tokens", type=positive, default=32)
-    generate.add_argument("--temperature", type=float, default=1.0)
-    generate.add_argument("--top-k", type=int, default=0)
-    generate.add_argument("--seed", type=int, default=0)
-    add_json(generate)
-    generate.set_defaults(handler=_generate)
 
 
 def add_json(parser):
@@ -140,26 +124,4 @@ def _score(arguments):
         _print_json(columns | {"n": count})
     else:
         write_scores(texts, rewards, sys.stdout)
-    return 0
-
-
-def _generate(arguments):
-    import_tensorflow()
-    from rmkeras.models import CausalLM, load_model
-    from rmkeras.rl import Sampler
-
-    model = load_model(arguments.model, CausalLM)
-    try:
-        sampler = Sampler(
-            model, arguments.max_new_tokens, arguments.temperature, arguments.top_k
-        )
-        prompts = [arguments.prompt or ""] * arguments.n
-        texts = sampler.texts(prompts, seed=arguments.seed)
-    except ValueError as error:
-        raise RmkerasError(str(error)) from error
-    if arguments.json:
-        _print_json({"prompt": arguments.prompt, "texts": texts})
-    else:
-        for text in texts:
-            print(f"{arguments.prompt} {text}" if arguments.prompt else text)
     return 0

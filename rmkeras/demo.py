@@ -146,11 +146,8 @@ def run_demo(out="runs/demo", seed=0, data_dir=None, quick=False):
     from rmkeras.evaluate.baselines import rating_baselines
     from rmkeras.evaluate.report import write_report
     from rmkeras.metrics import per_domain_pearson
-    from rmkeras.models.language_model import (
-        TrigramLM,
-        perplexity,
-        train_language_model,
-    )
+    from rmkeras.models.language_model import perplexity, train_language_model
+    from rmkeras.models.ngram import NGramLM
     from rmkeras.models.reward_training import train_reward_model
     from rmkeras.models.training import Interrupted
     from rmkeras.rewards import LearnedReward
@@ -184,7 +181,7 @@ def run_demo(out="runs/demo", seed=0, data_dir=None, quick=False):
     stage("Comparing it with a smoothed trigram model")
     language_model = {
         "perplexity": perplexity(policy, texts["validation"]),
-        "trigram_perplexity": TrigramLM(policy.tokenizer, policy.max_length)
+        "trigram_perplexity": NGramLM(policy.tokenizer, max_length=policy.max_length)
         .fit(texts["train"], progress=True)
         .perplexity(texts["validation"], progress=True),
     }

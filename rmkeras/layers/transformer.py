@@ -250,7 +250,9 @@ def normalization(kind, epsilon, name, dtype=None):
     kinds = {"layer": LayerNorm, "rms": keras.layers.RMSNormalization}
     if kind not in kinds:
         raise ValueError(f"norm is {kind!r}; expected 'layer' or 'rms'")
-    return kinds[kind](epsilon=epsilon, name=name, dtype=dtype)
+    layer = kinds[kind](epsilon=epsilon, name=name, dtype=dtype)
+    layer.supports_masking = True  # It treats each token by itself.
+    return layer
 
 
 def _normal(stddev):

@@ -6,7 +6,9 @@ from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.encoders import LSTMEncoder, TransformerEncoder
 from rmkeras.models.ensemble import REWARD_MODELS, RewardEnsemble
+from rmkeras.models.ngram import NGramLM
 from rmkeras.models.pretrained import load_pretrained, pretrained_reward_model
+from rmkeras.models.recurrent_lm import RecurrentLM
 from rmkeras.models.reward_model import (
     RewardModel,
     lstm_reward_model,
@@ -21,6 +23,8 @@ __all__ = [
     "BertEncoder",
     "CausalLM",
     "LSTMEncoder",
+    "NGramLM",
+    "RecurrentLM",
     "RewardEnsemble",
     "RewardModel",
     "TransformerEncoder",

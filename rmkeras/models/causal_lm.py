@@ -7,12 +7,12 @@ import numpy as np
 from keras import ops
 
 from rmkeras.models.encoders import TransformerEncoder
+from rmkeras.models.lm_base import LanguageModel
 from rmkeras.text.pretrained import tokenizer_from_json
-from rmkeras.text.tokenizer import PAD_ID
 
 
 @keras.saving.register_keras_serializable(package="rmkeras")
-class CausalLM(keras.Model):
+class CausalLM(LanguageModel):
     """A decoder-only Transformer that predicts the next token.
 
     p(x) = Π_t p(x_t | x_<t),   p(· | x_<t) = softmax(E h_t + b)
@@ -72,10 +72,7 @@ class CausalLM(keras.Model):
         name=None,
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
-        self.tokenizer = tokenizer
-        self.separator = separator
-        self.max_length = max_length
+        super().__init__(tokenizer, max_length, separator, name=name, **kwargs)
         self.encoder = TransformerEncoder(
             tokenizer.vocabulary_size,
             max_length=max_length,
@@ -97,19 +94,13 @@ class CausalLM(keras.Model):
         if self.built:
             return
         self.encoder.build((None, None))
-        self.bias = self.add_weight(
-            shape=(self.tokenizer.vocabulary_size,), initializer="zeros", name="bias"
-        )
+        self.add_bias()
         self.built = True
 
-    def set_unigram_bias(self, rows):
-        """Sets the output bias to the log-frequencies of the tokens in `rows`.
-
-        Args:
-            rows: Lists of ids, as `encode` returns them.
-        """
-        size = self.tokenizer.vocabulary_size
-        self.bias.assign(unigram_log_probabilities([r[1:] for r in rows], size))
+    @property
+    def token_table(self):
+        """The embedding table, `(vocabulary_size, dim)`."""
+        return self.encoder.embedding.token
 
     def call(self, ids, training=None):
         """Predicts; see the class."""
@@ -118,23 +109,6 @@ class CausalLM(keras.Model):
             options = {"mask": ids["segments"], "positions": ids["positions"]}
             ids = ids["ids"]
         return self.to_logits(self.encoder(ids, training=training, **options))
-
-    def output_matrix(self):
-        """Returns the embedding table lying across, `(dim, vocabulary_size)`.
-
-        While sampling, it is turned around once and not once a token.
-        """
-        table = ops.cast(self.encoder.embedding.token, self.compute_dtype)
-        return ops.transpose(table)
-
-    def to_logits(self, hidden, matrix=None):
-        """Turns hidden states `(…, dim)` into logits `(…, vocabulary_size)`."""
-        matrix = self.output_matrix() if matrix is None else matrix
-        logits = ops.cast(ops.matmul(hidden, matrix), "float32")
-        # Padding is no token. Were it left a little probability here, and none
-        # when sampling, the two would differ and every KL would be off by that.
-        padding = -1e9 * ops.one_hot(PAD_ID, self.tokenizer.vocabulary_size)
-        return logits + ops.cast(self.bias, "float32") + padding
 
     def decode(self, ids, mask, positions, caches, cache_index, matrix=None):
         """Runs new tokens through the model beside a key/value cache.
@@ -178,38 +152,6 @@ class CausalLM(keras.Model):
             )
             for keys, values in caches
         ]
-
-    def encode(self, texts, cut=True):
-        """Turns strings into lists of ids with end-of-text at both ends.
-
-        Args:
-            texts: Strings.
-            cut: Whether texts longer than the model's length lose their end.
-
-        Returns:
-            A list of lists of ints.
-        """
-        start = self.start_ids
-        longest = self.max_length - len(start) if cut else None
-        rows = self.tokenizer.encode(texts, max_length=longest, end=True)
-        return [[*start, *row] for row in rows]
-
-    @property
-    def start_ids(self):
-        """Ids that stand in front of every text: "a text begins"."""
-        return self.tokenizer.start_ids or [self.tokenizer.end_id]
-
-    def encode_prompts(self, prompts):
-        """Turns prompts into lists of ids: the start, the prompt, the separator.
-
-        Args:
-            prompts: Strings.
-
-        Returns:
-            A list of lists of ints.
-        """
-        prompts = [p + self.separator if p else p for p in prompts]
-        return [[*self.start_ids, *row] for row in self.tokenizer.encode(prompts)]
 
     def load_gpt2(self, backbone):
         """Copies the weights of a `keras_hub.models.GPT2Backbone`.
@@ -256,17 +198,3 @@ class CausalLM(keras.Model):
         config = dict(config)
         config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
         return cls(**config)
-
-
-def unigram_log_probabilities(rows, vocabulary_size):
-    """Logarithms of the tokens' shares in `rows`, each counted once more than seen.
-
-    Args:
-        rows: Lists of ids.
-        vocabulary_size: Number of ids.
-
-    Returns:
-        A NumPy array `(vocabulary_size,)` of float32.
-    """
-    counts = np.bincount(np.concatenate(rows), minlength=vocabulary_size) + 1.0
-    return np.log(counts / counts.sum()).astype("float32")

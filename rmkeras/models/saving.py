@@ -42,7 +42,13 @@ def load_model(path, kind=None):
     (1,)
     """
     # The classes register themselves with Keras when they are imported.
-    from rmkeras.models import backbone, bert, causal_lm, ensemble  # noqa: F401
+    from rmkeras.models import (  # noqa: F401
+        backbone,
+        bert,
+        causal_lm,
+        ensemble,
+        recurrent_lm,
+    )
 
     path = Path(path)
     file = path / MODEL_FILE if path.is_dir() else path

@@ -163,6 +163,16 @@ def _go_on(model, matrix, state, prompt_ids, uniform, options, room, until=None)
     return _State(*tf.while_loop(unfinished, body, tuple(state)))
 
 
+def _no_complaint(record):
+    text = record.getMessage()
+    names = ("_begin", "_go_on", "_output_matrix")
+    return "retracing" not in text or not any(f"function {n} " in text for n in names)
+
+
+def _output_matrix(model):
+    return model.output_matrix()
+
+
 class DecodeFunctions:
     """The two compiled halves of the loop: reading prompts, and drawing on.
 
@@ -173,8 +183,11 @@ class DecodeFunctions:
     """
 
     def __init__(self, compile=True):
+        # Each model and each shape is traced once, as it should be; TensorFlow
+        # takes that for a mistake.
+        tf.get_logger().addFilter(_no_complaint)
         # Apart from the rest: XLA would turn the matrix around in every turn.
-        self.output_matrix = tf.function(lambda model: model.output_matrix())
+        self.output_matrix = tf.function(_output_matrix, autograph=False)
         self.begin = tf.function(_begin, autograph=False, jit_compile=compile)
         self.go_on = tf.function(_go_on, autograph=False, jit_compile=compile)
 
@@ -364,19 +377,20 @@ class Sampler:
         rows = [[i for i in row if i not in stops] for row in ids]
         return self.model.tokenizer.decode(rows)
 
-    def stream(self, prompt="", seed=0):
+    def stream(self, prompt="", seed=0, first_row=0):
         """Samples one completion and yields it piece by piece.
 
         Args:
             prompt: A string.
             seed: An int; the text is that of `texts([prompt], seed=seed)`.
+            first_row: As for a call.
 
         Yields:
             Strings that make up the completion.
         """
         rows = self._rows([prompt], None)
         ids = tf.constant(pad(rows, -(-len(rows[0]) // 16) * 16, left=True))
-        number = tf.constant(uniforms(seed, 1, self.max_new_tokens))
+        number = tf.constant(uniforms(seed, 1, self.max_new_tokens, first_row))
         room = self.max_new_tokens
         matrix = self._stepwise.output_matrix(self.model)
         state = self._stepwise.begin(

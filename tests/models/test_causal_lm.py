@@ -6,7 +6,6 @@ import pytest
 
 from rmkeras.models import CausalLM
 from rmkeras.models.language_model import (
-    TrigramLM,
     compile_language_model,
     language_model_batches,
     perplexity,
@@ -98,14 +97,3 @@ def test_the_unigram_bias_predicts_frequencies():
     share = np.bincount(tokens) / len(tokens)
     entropy = -sum(p * math.log(p) for p in share if p)
     assert before > 200 and after < 1.6 * math.exp(entropy)
-
-
-def test_trigram_probabilities_sum_to_one():
-    tokenizer = SubwordTokenizer.train(TEXTS * 5, 270)
-    trigram = TrigramLM(tokenizer).fit(TEXTS)
-    words = [str(i) for i in range(1, tokenizer.vocabulary_size)]
-    row = trigram._words(TEXTS)[0]
-    for context in (row[:2], row[1:3], ["9999", "9998"]):
-        total = sum(trigram.model.score(w, context) for w in words)
-        assert math.isclose(total, 1.0, abs_tol=1e-6)
-    assert trigram.perplexity(TEXTS) < trigram.perplexity(["film wow not zzz"])

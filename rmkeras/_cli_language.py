@@ -1,0 +1,290 @@
+"""The commands `train-lm`, `sft` and `generate`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from rmkeras._cli_models import HUMAN_RATINGS, add_json, positive
+from rmkeras.errors import RmkerasError
+from rmkeras.quiet import import_tensorflow
+
+SFT_PAIRS = "sft-pairs"
+
+
+def add_commands(commands) -> None:
+    """Adds the commands.
+
+    Args:
+        commands: What `ArgumentParser.add_subparsers` returned.
+    """
+    train = commands.add_parser(
+        "train-lm",
+        help="pretrain a language model on texts",
+        description="Train a language model on a text file (documents set apart by "
+        "empty lines, or one a line), on the texts of any feedback file, or on those "
+        "of the human ratings. Ctrl-C saves what was learned; --resume goes on to the "
+        "same result.",
+    )
+    add = train.add_argument
+    add("--data", metavar="FILE|human-ratings", required=True)
+    add("--valid", metavar="FILE", help="held-out texts to report on")
+    add(
+        "--model",
+        default="transformer",
+        metavar="NAME|DIR",
+        help="transformer, lstm or gru, from nothing; or a GPT-2 to train further: a "
+        "KerasHub preset, a Hugging Face, KerasHub or rmkeras folder "
+        "(default: transformer)",
+    )
+    add("--dim", type=positive, default=128, help="width of the model")
+    add("--layers", type=positive, default=2)
+    add("--heads", type=positive, default=4)
+    add("--units", type=positive, default=256, help="width of an lstm's or gru's state")
+    add("--max-length", type=positive, default=64, help="longest text in tokens")
+    add("--vocabulary-size", type=positive, default=3072)
+    add("--positions", choices=["learned", "rotary"], default="learned")
+    add("--norm", choices=["layer", "rms"], default="layer")
+    add("--dropout", type=float, default=0.0)
+    _add_training(train, epochs=2, batch_size=16, learning_rate=3e-3)
+    train.set_defaults(handler=_train_lm)
+
+    sft = commands.add_parser(
+        "sft",
+        help="fine-tune a language model on prompts and completions",
+        description="Fine-tune a language model on a file of prompts and completions, "
+        "or on the pairs that come with rmkeras. Only completions are learned.",
+    )
+    add = sft.add_argument
+    add("--data", metavar="FILE|sft-pairs", required=True)
+    add("--valid", metavar="FILE", help="held-out pairs to report on")
+    add("--model", metavar="DIR", required=True, help="a language model's folder")
+    _add_training(sft, epochs=20, batch_size=8, learning_rate=1e-3)
+    sft.set_defaults(handler=_sft)
+
+    generate = commands.add_parser(
+        "generate",
+        help="sample from a language model",
+        description="Sample texts from a language model, one a line; in a terminal "
+        "they appear as they are drawn.",
+    )
+    add = generate.add_argument
+    add("model", metavar="DIR")
+    add("--prompt", metavar="TEXT", help="text to go on from, or to answer")
+    add("--n", type=positive, default=5)
+    add("--max-new-tokens", type=positive, default=32)
+    add("--temperature", type=float, default=1.0)
+    add("--top-k", type=int, default=0, help="draw among the k likeliest; 0 for all")
+    add("--top-p", type=float, default=1.0, help="draw among the nucleus of this mass")
+    add("--repetition-penalty", type=float, default=1.0)
+    add("--seed", type=int, default=0)
+    add_json(generate)
+    generate.set_defaults(handler=_generate)
+
+
+def _add_training(parser, epochs, batch_size, learning_rate):
+    add = parser.add_argument
+    add("--epochs", type=positive, default=epochs)
+    add("--batch-size", type=positive, default=batch_size, help="rows of --max-length")
+    add("--accumulate", type=positive, default=1, help="batches for one update")
+    add("--learning-rate", type=float, default=learning_rate)
+    add(
+        "--precision",
+        choices=["float32", "mixed_bfloat16"],
+        default="float32",
+        help="mixed_bfloat16 is faster only where the processor has it",
+    )
+    add("--patience", type=positive, metavar="N", help="see train-reward")
+    add("--log-dir", metavar="DIR", help="curves for TensorBoard")
+    add("--seed", type=int, default=0)
+    add("--resume", action="store_true")
+    add("--out", metavar="DIR", required=True)
+    add_json(parser)
+
+
+def _how(arguments):
+    """The options of training that both commands share."""
+    out = Path(arguments.out)
+    if not arguments.resume and (out / "model.keras").exists():
+        raise RmkerasError(
+            f"{out} already holds a model; go on with --resume, or choose another --out"
+        )
+    again = [a for a in sys.argv[1:] if a != "--resume"] + ["--resume"]
+    return {
+        "epochs": arguments.epochs,
+        "batch_size": arguments.batch_size,
+        "accumulate": arguments.accumulate,
+        "learning_rate": arguments.learning_rate,
+        "seed": arguments.seed,
+        "out": out,
+        "resume": arguments.resume,
+        "patience": arguments.patience,
+        "log_dir": arguments.log_dir,
+        "how_to_resume": f"rmkeras {shlex.join(again)}",
+    }
+
+
+def _train_lm(arguments):
+    from rmkeras.cli import say
+    from rmkeras.data.texts import read_texts
+
+    how = _how(arguments)
+    valid = []
+    if arguments.data == HUMAN_RATINGS:
+        from rmkeras.data import load_human_ratings
+
+        texts = [r.text for r in load_human_ratings("train")]
+        valid = [r.text for r in load_human_ratings("validation")]
+    else:
+        texts = read_texts(arguments.data, say)
+    if arguments.valid:
+        valid = read_texts(arguments.valid, say)
+    _, keras = import_tensorflow()
+    keras.config.set_dtype_policy(arguments.precision)
+    from rmkeras.models.language_model import perplexity, train_language_model
+
+    options, scratch = {}, ("transformer", "lstm", "gru")
+    if arguments.model in scratch:
+        options = {
+            "architecture": arguments.model,
+            "vocabulary_size": arguments.vocabulary_size,
+            "dim": arguments.dim,
+            "num_layers": arguments.layers,
+            "num_heads": arguments.heads,
+            "max_length": arguments.max_length,
+            "dropout": arguments.dropout,
+        }
+        options["model_options"] = {"units": arguments.units}
+        if arguments.model == "transformer":
+            kinds = {"positions": arguments.positions, "norm": arguments.norm}
+            options["model_options"] = kinds
+    else:
+        options["model"] = _language_model(arguments.model)
+    packed = not _is_recurrent(options)
+    model, history = train_language_model(texts, packed=packed, **options, **how)
+    result = _last(arguments, history, len(texts))
+    if valid:
+        result["perplexity"] = perplexity(model, valid)
+    _report(arguments, result, "texts")
+    return 0
+
+
+def _is_recurrent(options):
+    from rmkeras.models import RecurrentLM
+
+    architecture = options.get("architecture", "")
+    return architecture in ("lstm", "gru") or isinstance(
+        options.get("model"), RecurrentLM
+    )
+
+
+def _language_model(name):
+    """A language model from our own folder, or a GPT-2 from elsewhere."""
+    from rmkeras.models import CausalLM, RecurrentLM, load_model
+    from rmkeras.models.gpt2 import load_gpt2
+
+    if (Path(name) / "model.keras").exists() or str(name).endswith(".keras"):
+        return load_model(name, (CausalLM, RecurrentLM))
+    return load_gpt2(name)
+
+
+def _sft(arguments):
+    from rmkeras.cli import say
+    from rmkeras.data.usable import usable_records
+
+    how = _how(arguments)
+
+    def read(name):
+        kind, records = usable_records(name, say)
+        if kind != "prompt-completion":
+            raise RmkerasError(
+                f"{name} holds records of type {kind}; expected prompt-completion: "
+                "fields prompt and completion"
+            )
+        return list(records() if callable(records) else records)
+
+    valid = []
+    if arguments.data == SFT_PAIRS:
+        from rmkeras.data import load_sft_pairs
+
+        records, valid = load_sft_pairs("train"), load_sft_pairs("test")
+    else:
+        records = read(arguments.data)
+    if arguments.valid:
+        valid = read(arguments.valid)
+    _, keras = import_tensorflow()
+    keras.config.set_dtype_policy(arguments.precision)
+    from rmkeras.metrics import answer_scores
+    from rmkeras.models.sft import train_sft
+    from rmkeras.rl import Sampler
+
+    model = _language_model(arguments.model)
+    model, history = train_sft(model, records, valid, say=say, **how)
+    result = _last(arguments, history, len(records))
+    if valid:
+        room = min(40, model.max_length // 2)
+        longest = model.max_length + 1 - room
+        prompts = model.encode_prompts([r.prompt for r in valid])
+        fits = [i for i, row in enumerate(prompts) if len(row) <= longest]
+        sampler = Sampler(model, room, temperature=1e-4)
+        answers = sampler.texts([prompts[i] for i in fits])
+        result |= answer_scores(answers, [valid[i].completion for i in fits])
+    _report(arguments, result, "pairs")
+    return 0
+
+
+def _last(arguments, history, count):
+    last = {k: v[-1] for k, v in history.items() if isinstance(v, list) and v}
+    result = {"out": str(arguments.out), "n": count, **last}
+    if "encoding" in history:
+        result["encoding"] = history["encoding"]
+    return result | {"seconds": history["seconds"]}
+
+
+def _report(arguments, result, what):
+    from rmkeras.cli import print_json
+
+    if arguments.json:
+        print_json(result)
+        return
+    names = ("loss", "val_loss", "perplexity", "exact_match", "chrf")
+    scores = ", ".join(f"{k} {result[k]:.4f}" for k in names if k in result)
+    print(f"Trained on {result['n']:,} {what}: {scores}")
+    print(f"Saved in {result['out']}; sample with: rmkeras generate {result['out']}")
+
+
+def _generate(arguments):
+    import_tensorflow()
+    from rmkeras.cli import print_json
+    from rmkeras.rl import Sampler
+
+    model = _language_model(arguments.model)
+    prompt = arguments.prompt or ""
+    # Between a prompt and a completion that was learned as an answer, a new line.
+    joint = "" if not prompt else (model.separator or " ")
+    try:
+        sampler = Sampler(
+            model,
+            arguments.max_new_tokens,
+            arguments.temperature,
+            arguments.top_k,
+            arguments.top_p,
+            arguments.repetition_penalty,
+        )
+        if sys.stdout.isatty() and not arguments.json:
+            for row in range(arguments.n):
+                print(f"{prompt}{joint}", end="", flush=True)
+                for piece in sampler.stream(prompt, arguments.seed, first_row=row):
+                    print(piece, end="", flush=True)
+                print()
+            return 0
+        texts = sampler.texts([prompt] * arguments.n, seed=arguments.seed)
+    except ValueError as error:
+        raise RmkerasError(str(error)) from error
+    if arguments.json:
+        print_json({"prompt": arguments.prompt, "texts": texts})
+    else:
+        for text in texts:
+            print(f"{prompt}{joint}{text}")
+    return 0
