@@ -48,6 +48,8 @@ from rmkeras.data.records import (
     Text,
     UnpairedPreference,
 )
+from rmkeras.data.sft import load_sft_pairs
+from rmkeras.data.texts import read_texts
 from rmkeras.data.writers import write_ratings, write_records
 
 __all__ = [
@@ -85,12 +87,14 @@ __all__ = [
     "iter_encoded_pairs",
     "iter_records",
     "load_human_ratings",
+    "load_sft_pairs",
     "pack_rows",
     "packed_batches",
     "padding_efficiency",
     "prepare_human_ratings",
     "read_ratings",
     "read_records",
+    "read_texts",
     "record_type",
     "split_messages",
     "split_strings",
