@@ -60,7 +60,7 @@ def add_commands(commands) -> None:
     add("--data", metavar="FILE|sft-pairs", required=True)
     add("--valid", metavar="FILE", help="held-out pairs to report on")
     add("--model", metavar="DIR", required=True, help="a language model's folder")
-    _add_training(sft, epochs=20, batch_size=8, learning_rate=1e-3)
+    _add_training(sft, epochs=6, batch_size=8, learning_rate=1e-3)
     sft.set_defaults(handler=_sft)
 
     generate = commands.add_parser(

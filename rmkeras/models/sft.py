@@ -65,7 +65,7 @@ def train_sft(
     model,
     records,
     validation=(),
-    epochs=10,
+    epochs=6,
     batch_size=8,
     learning_rate=1e-3,
     accumulate=1,
