@@ -8,7 +8,7 @@ OUT ?= runs/demo
 export RMKERAS_DATA_DIR ?= $(CURDIR)/data/cache
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup data demo test test-unit test-notebooks lab lint format bench bench-quality bench-pretrained bench-train lock clean
+.PHONY: help setup data demo test test-unit test-notebooks lab lint format bench bench-quality bench-pretrained bench-train bench-generate bench-language lock clean
 
 help:
 	@echo "make demo           reward model, language model, REINFORCE, report (minutes)"
@@ -18,6 +18,8 @@ help:
 	@echo "make bench-quality  reward models on the human ratings, 3 seeds"
 	@echo "make bench-pretrained  MiniLM on the human ratings"
 	@echo "make bench-train    training speed beside TRL and plain Keras"
+	@echo "make bench-generate  sampling speed beside KerasHub and transformers"
+	@echo "make bench-language  perplexity of n-grams, LSTM, GRU, Transformer"
 	@echo "make lint           ruff, check and format"
 
 # The stamp holds the requirements' checksum: a second run finds it and is done.
@@ -64,7 +66,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-quality bench-pretrained bench-train
+bench: bench-quality bench-pretrained bench-train bench-generate bench-language
 
 bench-quality: data
 	$(BIN)/python benchmarks/quality.py
@@ -75,6 +77,12 @@ bench-pretrained: data
 # TRL runs in an environment of its own; without it it is left out.
 bench-train: data
 	$(BIN)/python benchmarks/train_speed.py
+
+bench-generate: setup
+	$(BIN)/python benchmarks/generate.py
+
+bench-language: data
+	$(BIN)/python benchmarks/language_models.py
 
 # numpy and scipy are held at versions that have wheels for 3.11, 3.12 and 3.13.
 lock:

@@ -12,9 +12,13 @@ MODULES = [
     *(f"rmkeras.layers.{m}" for m in ("reward_head", "transformer")),
     *(f"rmkeras.models.{m}" for m in ("causal_lm", "encoders", "language_model")),
     *(f"rmkeras.models.{m}" for m in ("reward_model", "saving")),
+    *(f"rmkeras.models.{m}" for m in ("ngram", "optimizer", "recurrent_lm", "sft")),
+    *(f"rmkeras.layers.{m}" for m in ("fused", "rotary")),
+    *(f"rmkeras.data.{m}" for m in ("packing", "sft", "texts")),
+    "rmkeras.metrics.answers",
     "rmkeras.losses.policy",
     *(f"rmkeras.rewards.{m}" for m in ("base", "learned")),
-    *(f"rmkeras.rl.{m}" for m in ("reinforce", "sampler")),
+    *(f"rmkeras.rl.{m}" for m in ("draw", "reinforce", "sampler")),
 ]
 
 

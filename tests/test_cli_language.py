@@ -1,0 +1,97 @@
+"""The commands train-lm, sft and generate, as a user types them."""
+
+import json
+
+import pytest
+
+from rmkeras.cli import main
+
+SMALL = ["--dim", "16", "--layers", "1", "--heads", "2", "--vocabulary-size", "300"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("language")
+    texts = ["a good film", "not a good film", "this is a film"] * 20
+    (folder / "texts.txt").write_text("\n".join(texts), "utf8")
+    pairs = [{"prompt": f"say {w}", "completion": w} for w in ("a", "good", "film")]
+    lines = "".join(json.dumps(p) + "\n" for p in pairs * 4)
+    (folder / "pairs.jsonl").write_text(lines, "utf8")
+    command = ["train-lm", "--data", str(folder / "texts.txt"), *SMALL]
+    assert main([*command, "--epochs", "3", "--out", str(folder / "lm")]) == 0
+    return folder
+
+
+def run(capsys, *command):
+    assert main([*command, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("model", ["transformer", "gru"])
+def test_train_lm_reports_a_perplexity(folder, capsys, tmp_path, model):
+    data = str(folder / "texts.txt")
+    command = ["train-lm", "--data", data, "--valid", data, *SMALL, "--epochs", "2"]
+    found = run(capsys, *command, "--model", model, "--out", str(tmp_path / "out"))
+    assert found["n"] == 60 and 1 < found["perplexity"] < 300
+    assert found["val_loss"] > 0
+    texts = run(capsys, "generate", str(tmp_path / "out"), "--n", "2")["texts"]
+    assert len(texts) == 2
+
+
+def test_a_run_that_stopped_goes_on_to_the_same_weights(folder, capsys, tmp_path):
+    data = str(folder / "texts.txt")
+    command = ["train-lm", "--data", data, *SMALL, "--batch-size", "2"]
+    whole = run(capsys, *command, "--epochs", "2", "--out", str(tmp_path / "a"))
+    again = run(capsys, *command, "--epochs", "2", "--out", str(tmp_path / "b"))
+    assert whole["loss"] == again["loss"]
+    # What is finished has nothing left to do, and says what it had said.
+    same = run(
+        capsys, *command, "--epochs", "2", "--out", str(tmp_path / "b"), "--resume"
+    )
+    assert same["loss"] == whole["loss"]
+
+
+def test_sft_then_generate(folder, capsys, tmp_path):
+    pairs = str(folder / "pairs.jsonl")
+    command = ["sft", "--data", pairs, "--valid", pairs, "--model", str(folder / "lm")]
+    found = run(capsys, *command, "--out", str(tmp_path / "sft"), "--epochs", "2")
+    assert {"loss", "val_loss", "exact_match", "chrf"} <= set(found)
+    command = ["generate", str(tmp_path / "sft"), "--prompt", "say a", "--n", "3"]
+    options = ["--top-p", "0.9", "--repetition-penalty", "1.2", "--seed", "3"]
+    first = run(capsys, *command, *options)
+    assert first == run(capsys, *command, *options) and len(first["texts"]) == 3
+
+
+def test_in_a_terminal_text_streams(folder, capsys, monkeypatch):
+    import sys
+
+    command = ["generate", str(folder / "lm"), "--n", "3", "--seed", "1"]
+    assert main(command) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(command) == 0
+    assert capsys.readouterr().out == whole
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["train-lm", "--data", "nothing.txt", "--out", "x"], "nothing.txt"),
+        (
+            ["sft", "--data", "TEXTS", "--model", "LM", "--out", "x"],
+            "prompt-completion",
+        ),
+        (["sft", "--data", "PAIRS", "--model", "nowhere", "--out", "x"], "nowhere"),
+        (["generate", "LM", "--top-p", "0"], "top_p"),
+    ],
+)
+def test_what_is_wrong_is_named(folder, capsys, tmp_path, command, message):
+    names = {
+        "TEXTS": folder / "rows.jsonl",
+        "PAIRS": folder / "pairs.jsonl",
+        "LM": folder / "lm",
+        "x": tmp_path / "x",
+    }
+    names["TEXTS"].write_text('{"text": "a"}\n', "utf8")
+    assert main([str(names.get(part, part)) for part in command]) == 2
+    assert message in capsys.readouterr().err
