@@ -162,7 +162,7 @@ def _train_lm(arguments):
     else:
         options["model"] = _language_model(arguments.model)
     packed = not _is_recurrent(options)
-    model, history = train_language_model(texts, packed=packed, **options, **how)
+    model, history = train_language_model(texts, valid, packed=packed, **options, **how)
     result = _last(arguments, history, len(texts))
     if valid:
         result["perplexity"] = perplexity(model, valid)

@@ -42,7 +42,7 @@ def read_texts(path, say=lambda line: None, template=None):
     else:
         _, records = usable_records(path, say, template=template)
         texts = [_text(r) for r in (records() if callable(records) else records)]
-    texts = [t for t in texts if t.strip()]
+    texts = [t.strip("\n") for t in texts if t.strip()]
     if not texts:
         raise RmkerasError(f"{path} holds no text; expected at least one line of it")
     return texts

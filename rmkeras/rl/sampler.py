@@ -401,11 +401,12 @@ class Sampler:
             row = keras.ops.convert_to_numpy(state.ids)[0]
             row = [i for i in row if i != PAD_ID and i not in options.stop_ids]
             text = self.model.tokenizer.decode([row])[0]
+            last = bool(state.done[0]) or int(state.step) == room
             # A character of several bytes is shown when it is whole.
-            if text.startswith(shown) and not text.endswith("\ufffd"):
+            if text.startswith(shown) and (last or not text.endswith("\ufffd")):
                 yield text[len(shown) :]
                 shown = text
-            if bool(state.done[0]) or int(state.step) == room:
+            if last:
                 return
             state = self._stepwise.go_on(
                 self.model, matrix, state, ids, number, options, room, state.step + 1

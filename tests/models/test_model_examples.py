@@ -10,7 +10,7 @@ MODULES = [
     "rmkeras.text.tokenizer",
     *(f"rmkeras.layers.{m}" for m in ("attention", "embedding", "pooling")),
     *(f"rmkeras.layers.{m}" for m in ("reward_head", "transformer")),
-    *(f"rmkeras.models.{m}" for m in ("causal_lm", "encoders", "language_model")),
+    *(f"rmkeras.models.{m}" for m in ("causal_lm", "encoders")),
     *(f"rmkeras.models.{m}" for m in ("reward_model", "saving")),
     *(f"rmkeras.models.{m}" for m in ("ngram", "optimizer", "recurrent_lm", "sft")),
     *(f"rmkeras.layers.{m}" for m in ("fused", "rotary")),
