@@ -1,6 +1,6 @@
 """Reward models and language models, all of them `keras.Model`s."""
 
-import rmkeras.metrics  # noqa: F401  (registers what compiled models name)
+import rmkeras.metrics
 import rmkeras.models.optimizer  # noqa: F401  (the same)
 from rmkeras.models.backbone import BackboneEncoder
 from rmkeras.models.bert import BertEncoder
