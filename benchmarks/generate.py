@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peak import matmul_peak
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "generate.json"
@@ -231,23 +232,10 @@ def child_keras_hub(arguments):
     return measure(generate, arguments.batch, arguments.new)
 
 
-def child_peak(arguments):
-    from rmkeras.quiet import import_tensorflow
-
-    tf, _ = import_tensorflow()
-    n, best = 2048, float("inf")
-    a = tf.random.normal((n, n))
-    for _ in range(8):
-        started = time.perf_counter()
-        tf.matmul(a, a).numpy()
-        best = min(best, time.perf_counter() - started)
-    return {"gflops": 2 * n**3 / best / 1e9}
-
-
 CHILDREN = {
     "rmkeras": child_rmkeras,
     "keras_hub": child_keras_hub,
-    "peak": child_peak,
+    "peak": lambda arguments: matmul_peak(),
 }
 
 if __name__ == "__main__":

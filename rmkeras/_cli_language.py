@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 
 from rmkeras._cli_models import HUMAN_RATINGS, add_json, positive
+from rmkeras._cli_training import add_run_options, run_options, set_precision
 from rmkeras.errors import RmkerasError
 from rmkeras.quiet import import_tensorflow
 
@@ -87,49 +87,15 @@ def _add_training(parser, epochs, batch_size, learning_rate):
     add = parser.add_argument
     add("--epochs", type=positive, default=epochs)
     add("--batch-size", type=positive, default=batch_size, help="rows of --max-length")
-    add("--accumulate", type=positive, default=1, help="batches for one update")
     add("--learning-rate", type=float, default=learning_rate)
-    add(
-        "--precision",
-        choices=["float32", "mixed_bfloat16"],
-        default="float32",
-        help="mixed_bfloat16 is faster only where the processor has it",
-    )
-    add("--patience", type=positive, metavar="N", help="see train-reward")
-    add("--log-dir", metavar="DIR", help="curves for TensorBoard")
-    add("--seed", type=int, default=0)
-    add("--resume", action="store_true")
-    add("--out", metavar="DIR", required=True)
-    add_json(parser)
-
-
-def _how(arguments):
-    """The options of training that both commands share."""
-    out = Path(arguments.out)
-    if not arguments.resume and (out / "model.keras").exists():
-        raise RmkerasError(
-            f"{out} already holds a model; go on with --resume, or choose another --out"
-        )
-    again = [a for a in sys.argv[1:] if a != "--resume"] + ["--resume"]
-    return {
-        "epochs": arguments.epochs,
-        "batch_size": arguments.batch_size,
-        "accumulate": arguments.accumulate,
-        "learning_rate": arguments.learning_rate,
-        "seed": arguments.seed,
-        "out": out,
-        "resume": arguments.resume,
-        "patience": arguments.patience,
-        "log_dir": arguments.log_dir,
-        "how_to_resume": f"rmkeras {shlex.join(again)}",
-    }
+    add_run_options(parser)
 
 
 def _train_lm(arguments):
     from rmkeras.cli import say
-    from rmkeras.data.texts import read_texts
+    from rmkeras.data.texts import read_corpus
 
-    how = _how(arguments)
+    how = run_options(arguments)
     valid = []
     if arguments.data == HUMAN_RATINGS:
         from rmkeras.data import load_human_ratings
@@ -137,11 +103,11 @@ def _train_lm(arguments):
         texts = [r.text for r in load_human_ratings("train")]
         valid = [r.text for r in load_human_ratings("validation")]
     else:
-        texts = read_texts(arguments.data, say)
+        texts = read_corpus(arguments.data, say)
     if arguments.valid:
-        valid = read_texts(arguments.valid, say)
+        valid = read_corpus(arguments.valid, say)
     _, keras = import_tensorflow()
-    keras.config.set_dtype_policy(arguments.precision)
+    set_precision(keras, arguments.precision, say)
     from rmkeras.models.language_model import perplexity, train_language_model
 
     options, scratch = {}, ("transformer", "lstm", "gru")
@@ -193,7 +159,7 @@ def _sft(arguments):
     from rmkeras.cli import say
     from rmkeras.data.usable import usable_records
 
-    how = _how(arguments)
+    how = run_options(arguments)
 
     def read(name):
         kind, records = usable_records(name, say)
@@ -214,7 +180,7 @@ def _sft(arguments):
     if arguments.valid:
         valid = read(arguments.valid)
     _, keras = import_tensorflow()
-    keras.config.set_dtype_policy(arguments.precision)
+    set_precision(keras, arguments.precision, say)
     from rmkeras.metrics import answer_scores
     from rmkeras.models.sft import train_sft
     from rmkeras.rl import Sampler

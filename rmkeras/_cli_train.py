@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
-from rmkeras._cli_models import HUMAN_RATINGS, add_json, positive
+from rmkeras._cli_models import HUMAN_RATINGS, positive
+from rmkeras._cli_training import add_run_options, run_options, set_precision
 from rmkeras.errors import RmkerasError
 from rmkeras.quiet import import_tensorflow
 
@@ -51,23 +50,10 @@ def add_commands(commands) -> None:
     add("--centering", type=float, default=0.01, help="of comparisons' rewards")
     add("--epochs", type=positive)
     add("--batch-size", type=positive)
-    add("--accumulate", type=positive, default=1, help="batches for one update")
     add("--learning-rate", type=float)
     add("--max-length", type=positive, help="longest text in tokens")
     add("--vocabulary-size", type=positive, default=8000)
     add("--lora", type=positive, metavar="RANK", help="train low-rank additions only")
-    add(
-        "--precision",
-        choices=["float32", "mixed_bfloat16"],
-        default="float32",
-        help="mixed_bfloat16 is faster only where the processor has it",
-    )
-    add(
-        "--patience",
-        type=positive,
-        metavar="N",
-        help="stop after N epochs without a better score on --valid, keep the best",
-    )
     add(
         "--members",
         type=positive,
@@ -75,23 +61,15 @@ def add_commands(commands) -> None:
         metavar="N",
         help="train N models with seeds of their own and save them as an ensemble",
     )
-    add("--log-dir", metavar="DIR", help="curves for TensorBoard")
     add("--template", metavar="FILE", help="JSON: how chat messages become text")
-    add("--seed", type=int, default=0)
-    add("--resume", action="store_true")
-    add("--out", metavar="DIR", required=True)
-    add_json(train)
+    add_run_options(train)
     train.set_defaults(handler=_train_reward)
 
 
 def _train_reward(arguments):
     from rmkeras.cli import print_json, say
 
-    out = Path(arguments.out)
-    if not arguments.resume and (out / "model.keras").exists():
-        raise RmkerasError(
-            f"{out} already holds a model; go on with --resume, or choose another --out"
-        )
+    how = run_options(arguments)
     # The files are read before anything slow is imported.
     kind, records = _records(arguments.data, "train", arguments, say)
     valid = ()
@@ -106,28 +84,14 @@ def _train_reward(arguments):
         _, valid = _records(HUMAN_RATINGS, "validation", arguments, say)
     loss = _loss(arguments.loss, kind)
     _, keras = import_tensorflow()
-    keras.config.set_dtype_policy(arguments.precision)
-    if arguments.precision != "float32" and not _has_bfloat16():
-        say(
-            "note: this processor has no bfloat16 instructions; float32 would be faster"
-        )
-    again = [a for a in sys.argv[1:] if a != "--resume"] + ["--resume"]
-    options = {
+    set_precision(keras, arguments.precision, say)
+    options = how | {
         "model": arguments.model,
         "vocabulary_size": arguments.vocabulary_size,
-        "epochs": arguments.epochs,
-        "batch_size": arguments.batch_size,
-        "accumulate": arguments.accumulate,
-        "learning_rate": arguments.learning_rate,
-        "seed": arguments.seed,
-        "out": out,
-        "resume": arguments.resume,
         "model_options": _model_options(arguments),
-        "patience": arguments.patience,
-        "log_dir": arguments.log_dir,
-        "how_to_resume": f"rmkeras {shlex.join(again)}",
         "label": Path(arguments.model).name,
     }
+    out = how["out"]
     if loss == "bradley-terry":
         from rmkeras.models.preference_training import train_preference_model
 
@@ -243,14 +207,6 @@ def _model_options(arguments):
             )
         options["lora_rank"] = arguments.lora
     return options
-
-
-def _has_bfloat16():
-    try:
-        flags = Path("/proc/cpuinfo").read_text("utf8")
-    except OSError:
-        return True  # Not Linux: no way to tell, so no complaint.
-    return "avx512_bf16" in flags or "amx_bf16" in flags or " bf16" in flags
 
 
 def _count(records):

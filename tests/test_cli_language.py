@@ -1,7 +1,10 @@
 """The commands train-lm, sft and generate, as a user types them."""
 
 import json
+import os
+import signal
 
+import numpy as np
 import pytest
 
 from rmkeras.cli import main
@@ -38,17 +41,35 @@ def test_train_lm_reports_a_perplexity(folder, capsys, tmp_path, model):
     assert len(texts) == 2
 
 
-def test_a_run_that_stopped_goes_on_to_the_same_weights(folder, capsys, tmp_path):
-    data = str(folder / "texts.txt")
-    command = ["train-lm", "--data", data, *SMALL, "--batch-size", "2"]
-    whole = run(capsys, *command, "--epochs", "2", "--out", str(tmp_path / "a"))
-    again = run(capsys, *command, "--epochs", "2", "--out", str(tmp_path / "b"))
-    assert whole["loss"] == again["loss"]
-    # What is finished has nothing left to do, and says what it had said.
-    same = run(
-        capsys, *command, "--epochs", "2", "--out", str(tmp_path / "b"), "--resume"
-    )
-    assert same["loss"] == whole["loss"]
+@pytest.mark.parametrize("command", ["train-lm", "sft"])
+def test_a_run_that_stopped_goes_on_to_the_same_weights(
+    folder, capsys, tmp_path, monkeypatch, command
+):
+    from rmkeras.models import load_model, training
+
+    name = "texts.txt" if command == "train-lm" else "pairs.jsonl"
+    command = [command, "--data", str(folder / name), "--batch-size", "1"]
+    more = SMALL if command[0] == "train-lm" else ["--model", str(folder / "lm")]
+    command += [*more, "--epochs", "2"]
+    run(capsys, *command, "--out", str(tmp_path / "whole"))
+    original, seen = training._Stopper.on_train_batch_end, []
+
+    def stop(self, batch, logs=None):
+        seen.append(batch)
+        if len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        original(self, batch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Stopper, "on_train_batch_end", stop)
+        assert main([*command, "--out", str(tmp_path / "part")]) == 130
+    assert 3 <= len(seen) < 6
+    capsys.readouterr()
+    run(capsys, *command, "--out", str(tmp_path / "part"), "--resume")
+    whole, part = (load_model(tmp_path / name) for name in ("whole", "part"))
+    assert whole.separator == part.separator
+    for a, b in zip(whole.get_weights(), part.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_sft_then_generate(folder, capsys, tmp_path):

@@ -49,7 +49,7 @@ from rmkeras.data.records import (
     UnpairedPreference,
 )
 from rmkeras.data.sft import load_sft_pairs
-from rmkeras.data.texts import read_texts
+from rmkeras.data.texts import read_corpus
 from rmkeras.data.writers import write_ratings, write_records
 
 __all__ = [
@@ -92,9 +92,9 @@ __all__ = [
     "packed_batches",
     "padding_efficiency",
     "prepare_human_ratings",
+    "read_corpus",
     "read_ratings",
     "read_records",
-    "read_texts",
     "record_type",
     "split_messages",
     "split_strings",

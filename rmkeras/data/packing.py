@@ -45,6 +45,7 @@ def pack_rows(
     rows: Sequence[Sequence[int]],
     length: int,
     labels: Sequence[Sequence[int]] | None = None,
+    alone: bool = False,
 ) -> PackedRows:
     """Fills rows of one length with documents, wasting next to nothing.
 
@@ -58,6 +59,8 @@ def pack_rows(
         length: Tokens a row.
         labels: The same lists with 0 where a token is not to be predicted, such as
             in a prompt; all are if `None`.
+        alone: Whether each document gets a row of its own, for models that cannot
+            keep documents apart.
 
     Returns:
         `PackedRows`.
@@ -95,7 +98,7 @@ def pack_rows(
     for piece in pieces:
         size = len(piece[0])
         at = bisect.bisect_left(rooms, (size, -1))
-        if at == len(rooms):
+        if alone or at == len(rooms):
             bins.append([piece])
             number, room = len(bins) - 1, length
         else:

@@ -10,7 +10,7 @@ from rmkeras.data.usable import usable_records
 from rmkeras.errors import RmkerasError
 
 
-def read_texts(path, say=lambda line: None, template=None):
+def read_corpus(path, say=lambda line: None, template=None):
     """Reads the texts of a file.
 
     Args:
@@ -30,10 +30,10 @@ def read_texts(path, say=lambda line: None, template=None):
     Example:
 
     >>> import pathlib, tempfile
-    >>> from rmkeras.data.texts import read_texts
+    >>> from rmkeras.data.texts import read_corpus
     >>> path = pathlib.Path(tempfile.mkdtemp(), "poems.txt")
     >>> _ = path.write_text("Roses are red,\\nviolets blue.\\n\\nA second one.\\n")
-    >>> read_texts(path)
+    >>> read_corpus(path)
     ['Roses are red,\\nviolets blue.', 'A second one.']
     """
     name = str(path).removesuffix(".gz")

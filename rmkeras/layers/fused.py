@@ -219,7 +219,7 @@ def attention(query, key, value, mask=None, causal=False):
     if mask is None:
         mask = ops.ones(ops.shape(query)[:2], "bool")
     mask = ops.convert_to_tensor(mask)
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not _inside_xla():
         return _attention_in_cache(causal)(query, key, value, mask)
     scale = 1 / math.sqrt(query.shape[-1])
     weights = _weights(_rows(query) * scale, _columns(key), mask, causal)
@@ -229,6 +229,18 @@ def attention(query, key, value, mask=None, causal=False):
 TOKENS = 256
 """About as many tokens are attended to at a time: with 12 heads and 256 tokens the
 weights take 3 MB."""
+
+
+def _inside_xla():
+    """Whether the graph that is being built will be compiled as a whole.
+
+    XLA wants shapes that are known, which a cut to the longest sequence is not.
+    """
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
+
+    graph = tf.compat.v1.get_default_graph()
+    return control_flow_util.GraphOrParentsInXlaContext(graph)
 
 
 def allowed_keys(mask, length, causal):

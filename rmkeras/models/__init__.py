@@ -1,13 +1,13 @@
 """Reward models and language models, all of them `keras.Model`s."""
 
-import rmkeras.metrics
-import rmkeras.models.optimizer  # noqa: F401  (the same)
+import rmkeras.metrics  # noqa: F401  (registers what compiled models name)
 from rmkeras.models.backbone import BackboneEncoder
 from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.encoders import LSTMEncoder, TransformerEncoder
 from rmkeras.models.ensemble import REWARD_MODELS, RewardEnsemble
 from rmkeras.models.ngram import NGramLM
+from rmkeras.models.optimizer import AdamW, WarmupCosine
 from rmkeras.models.pretrained import load_pretrained, pretrained_reward_model
 from rmkeras.models.recurrent_lm import RecurrentLM
 from rmkeras.models.reward_model import (
@@ -20,6 +20,7 @@ from rmkeras.models.saving import load_model
 
 __all__ = [
     "REWARD_MODELS",
+    "AdamW",
     "BackboneEncoder",
     "BertEncoder",
     "CausalLM",
@@ -29,6 +30,7 @@ __all__ = [
     "RewardEnsemble",
     "RewardModel",
     "TransformerEncoder",
+    "WarmupCosine",
     "load_model",
     "load_pretrained",
     "lstm_reward_model",

@@ -8,7 +8,6 @@ from keras import ops
 
 from rmkeras.models.encoders import TransformerEncoder
 from rmkeras.models.lm_base import LanguageModel
-from rmkeras.text.pretrained import tokenizer_from_json
 
 
 @keras.saving.register_keras_serializable(package="rmkeras")
@@ -178,23 +177,13 @@ class CausalLM(LanguageModel):
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""
         return {
-            "name": self.name,
-            "tokenizer": self.tokenizer.to_json(),
+            **super().get_config(),
             "dim": self.encoder.dim,
             "num_layers": self.encoder.num_layers,
             "num_heads": self.encoder.num_heads,
             "intermediate_dim": self.encoder.intermediate_dim,
-            "max_length": self.max_length,
             "dropout": self.encoder.dropout,
             "positions": self.encoder.positions,
             "norm": self.encoder.norm_kind,
             "activation": self.encoder.activation,
-            "separator": self.separator,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Rebuilds the model from `get_config`'s result."""
-        config = dict(config)
-        config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
-        return cls(**config)

@@ -137,7 +137,7 @@ def train_language_model(
         )
     if packed:
         rows = model.encode(texts, cut=False)
-        batches = _packed(model, rows, batch_size)
+        batches = packed_language_batches(model, rows, batch_size)
     else:
         rows = model.encode(texts)
 
@@ -186,12 +186,22 @@ def build_language_model(architecture, tokenizer, num_heads=4, **options):
     )
 
 
-def _packed(model, rows, batch_size, labels=None):
-    """Makes the function from seed and epoch to batches of packed rows."""
-    rows = pack_rows(rows, model.max_length, labels)
+def packed_language_batches(model, rows, batch_size, labels=None):
+    """Packs rows once, and makes batches of them for any epoch.
+
+    Args:
+        model: A language model; if it cannot keep documents apart, each gets a row
+            of its own.
+        rows, labels: See `pack_rows`.
+        batch_size: Rows a batch.
+
+    Returns:
+        A function from `seed` and `epoch` to a `tf.data.Dataset`.
+    """
+    packed = pack_rows(rows, model.max_length, labels, alone=not model.can_pack)
 
     def batches(seed=None, epoch=0):
-        return packed_batches(rows, batch_size, seed, epoch)
+        return packed_batches(packed, batch_size, seed, epoch)
 
     return batches
 

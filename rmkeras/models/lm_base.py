@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rmkeras.text.pretrained import tokenizer_from_json
 from rmkeras.text.tokenizer import PAD_ID
 
 
@@ -19,7 +20,12 @@ class LanguageModel(keras.Model):
         tokenizer: A `SubwordTokenizer` or a `PretrainedTokenizer`.
         max_length: Longest sequence in tokens.
         separator: What is put between a prompt and its completion.
+
+    Attributes:
+        can_pack: Whether documents that share a row stay apart.
     """
+
+    can_pack = True
 
     def __init__(self, tokenizer, max_length, separator="", name=None, **kwargs):
         super().__init__(name=name, **kwargs)
@@ -90,6 +96,22 @@ class LanguageModel(keras.Model):
         """
         prompts = [p + self.separator if p else p for p in prompts]
         return [[*self.start_ids, *row] for row in self.tokenizer.encode(prompts)]
+
+    def get_config(self):
+        """Returns what rebuilds the model, the tokeniser included."""
+        return {
+            "name": self.name,
+            "tokenizer": self.tokenizer.to_json(),
+            "max_length": self.max_length,
+            "separator": self.separator,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Rebuilds the model from `get_config`'s result."""
+        config = dict(config)
+        config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
+        return cls(**config)
 
 
 def unigram_log_probabilities(rows, vocabulary_size):

@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from rmkeras.models.lm_base import LanguageModel
-from rmkeras.text.pretrained import tokenizer_from_json
 
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
@@ -33,7 +32,9 @@ class RecurrentLM(LanguageModel):
         separator: What is put between a prompt and its completion.
 
     Call arguments:
-        ids: `(batch, length)` ints, 0 is padding on either side.
+        ids: `(batch, length)` ints, 0 is padding on either side. Or a dict of
+            `ids` and more, as `pack_rows(alone=True)` makes it; the state would
+            run on from one document of a row into the next.
 
     Returns:
         Logits `(batch, length, vocabulary_size)` float32.
@@ -88,6 +89,8 @@ class RecurrentLM(LanguageModel):
         self.project = keras.layers.Dense(dim, use_bias=False, name="project")
         self.build()
 
+    can_pack = False
+
     def build(self, input_shape=None):
         """Creates the weights for ids `(batch, length)`."""
         if self.built:
@@ -106,6 +109,7 @@ class RecurrentLM(LanguageModel):
 
     def call(self, ids, training=None):
         """Predicts; see the class."""
+        ids = ids["ids"] if isinstance(ids, dict) else ids
         hidden, _ = self._run(ids, ops.not_equal(ids, 0), None, training)
         return self.to_logits(hidden)
 
@@ -156,20 +160,10 @@ class RecurrentLM(LanguageModel):
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""
         return {
-            "name": self.name,
-            "tokenizer": self.tokenizer.to_json(),
+            **super().get_config(),
             "cell": self.cell,
             "dim": self.dim,
             "units": self.units,
             "num_layers": self.num_layers,
-            "max_length": self.max_length,
             "dropout": self.dropout,
-            "separator": self.separator,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Rebuilds the model from `get_config`'s result."""
-        config = dict(config)
-        config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
-        return cls(**config)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import keras
 
 from rmkeras.errors import RmkerasError
-from rmkeras.models.language_model import _packed, compile_language_model
+from rmkeras.models.language_model import (
+    compile_language_model,
+    packed_language_batches,
+)
 from rmkeras.models.training import train
 from rmkeras.text.tokenizer import PAD_ID
 
@@ -116,13 +119,13 @@ def train_sft(
             f"{counts['cut_completions']} completions their end to fit "
             f"{model.max_length} tokens"
         )
-    batches = _packed(model, rows, batch_size, labels)
+    batches = packed_language_batches(model, rows, batch_size, labels)
     steps = int(batches().cardinality())
     compile_language_model(model, steps * epochs, learning_rate, accumulate)
     held_out = None
     if len(validation):
         rows, labels, _ = encode_completions(model, list(validation))
-        held_out = _packed(model, rows, batch_size, labels)()
+        held_out = packed_language_batches(model, rows, batch_size, labels)()
     trained, history = train(
         model,
         lambda epoch: batches(seed, epoch),

@@ -76,3 +76,8 @@ def test_nothing_to_learn_from_is_refused():
         pack_rows([[1], [2]], 8)
     with pytest.raises(RmkerasError, match="3 tokens and 2 labels"):
         pack_rows([[1, 2, 3]], 8, [[1, 2]])
+
+
+def test_alone_each_document_has_its_row():
+    packed = pack_rows([[1, 2, 1], [1, 3, 1], [1] * 12], 6, alone=True)
+    assert packed.segments.max() == 1 and len(packed.ids) == 4

@@ -146,3 +146,21 @@ def test_half_precision_keeps_its_type_and_the_value():
     y = gelu(half)
     assert y.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(y, "float32"), gelu(x), atol=0.02)
+
+
+def test_a_training_step_may_be_compiled_as_a_whole():
+    layer = MultiHeadAttention(2, causal=True)
+    x = np.random.default_rng(5).normal(size=(3, 5, 8)).astype("float32")
+    layer(x)
+    found = []
+    for compiled in (False, True):
+
+        @tf.function(jit_compile=compiled)
+        def step(x):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x, training=True) ** 2)
+            return loss, tape.gradient(loss, layer.qkv.kernel)
+
+        found.append(step(tf.constant(x)))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)

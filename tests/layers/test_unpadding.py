@@ -77,4 +77,6 @@ def test_bert_without_padding_equals_bert_with_it(training, monkeypatch):
         gradients.append([np.array(tf.convert_to_tensor(g)) for g in found])
     np.testing.assert_allclose(*outputs, atol=1e-5)
     for variable, a, b in zip(encoders[0].trainable_variables, *gradients, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-4, err_msg=variable.path)
+        # The cube makes gradients in the thousands: float32 rounds by their size.
+        atol = 1e-6 * np.abs(b).max() + 1e-4
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol, err_msg=variable.path)

@@ -5,7 +5,8 @@ import pytest
 from rmkeras.data import PromptCompletion, pack_rows
 from rmkeras.errors import RmkerasError
 from rmkeras.metrics import answer_scores
-from rmkeras.models import CausalLM, load_model
+from rmkeras.models import CausalLM, RecurrentLM, load_model
+from rmkeras.models.language_model import packed_language_batches
 from rmkeras.models.sft import encode_completions, train_sft
 from rmkeras.rl import Sampler
 from rmkeras.text import SubwordTokenizer
@@ -107,6 +108,25 @@ def test_it_learns_to_answer(tmp_path):
     last = answer_scores(Sampler(model, 6, 1e-4).texts(prompts), wanted)
     assert first["exact_match"] < 0.2 and last["exact_match"] > 0.8
     assert model.separator == "\n" and history["loss"][-1] < 0.5
+
+
+def test_a_recurrent_model_sees_one_pair_at_a_time():
+    keras.utils.set_random_seed(0)
+    model = RecurrentLM(TOKENIZER, "gru", 16, 24, max_length=32)
+    model.separator = "\n"
+    rows, labels, _ = encode_completions(model, PAIRS[:5])
+    inputs, targets = next(iter(packed_language_batches(model, rows, 5, labels)()))
+    together = np.array(model(inputs))
+    for ids, found, wanted in zip(
+        np.array(inputs["ids"]), together, np.array(targets), strict=True
+    ):
+        row = ids[ids > 0]
+        np.testing.assert_allclose(
+            found[: len(row)], np.array(model(row[None]))[0], atol=1e-5
+        )
+        assert (wanted > 0).any()
+    _, history = train_sft(model, PAIRS, epochs=3, progress=False)
+    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_nothing_to_learn_from_is_refused():
