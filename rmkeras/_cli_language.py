@@ -38,6 +38,13 @@ def add_commands(commands) -> None:
         "KerasHub preset, a Hugging Face, KerasHub or rmkeras folder "
         "(default: transformer)",
     )
+    add(
+        "--objective",
+        choices=["causal", "masked"],
+        default="causal",
+        help="guess the next token, or hidden ones from both sides as BERT does "
+        "(for a reward model to start from; it cannot generate)",
+    )
     add("--dim", type=positive, default=128, help="width of the model")
     add("--layers", type=positive, default=2)
     add("--heads", type=positive, default=4)
@@ -108,6 +115,8 @@ def _train_lm(arguments):
         valid = read_corpus(arguments.valid, say)
     _, keras = import_tensorflow()
     set_precision(keras, arguments.precision, say)
+    if arguments.objective == "masked":
+        return _train_masked(arguments, texts, valid, how)
     from rmkeras.models.language_model import perplexity, train_language_model
 
     options, scratch = {}, ("transformer", "lstm", "gru")
@@ -132,6 +141,32 @@ def _train_lm(arguments):
     result = _last(arguments, history, len(texts))
     if valid:
         result["perplexity"] = perplexity(model, valid)
+    _report(arguments, result, "texts")
+    return 0
+
+
+def _train_masked(arguments, texts, valid, how):
+    from rmkeras.models.masked_lm import masked_scores, train_masked_model
+
+    if arguments.model != "transformer":
+        raise RmkerasError(
+            f"--objective masked is for --model transformer, not {arguments.model}"
+        )
+    options = {
+        "dim": arguments.dim,
+        "num_layers": arguments.layers,
+        "num_heads": arguments.heads,
+        "max_length": arguments.max_length,
+        "dropout": arguments.dropout,
+        "positions": arguments.positions,
+        "norm": arguments.norm,
+    }
+    model, history = train_masked_model(
+        texts, valid, arguments.vocabulary_size, model_options=options, **how
+    )
+    result = _last(arguments, history, len(texts))
+    if valid:
+        result |= masked_scores(model, valid)
     _report(arguments, result, "texts")
     return 0
 
@@ -215,9 +250,12 @@ def _report(arguments, result, what):
         print_json(result)
         return
     names = ("loss", "val_loss", "perplexity", "exact_match", "chrf")
+    names += ("masked_accuracy", "masked_perplexity")
     scores = ", ".join(f"{k} {result[k]:.4f}" for k in names if k in result)
     print(f"Trained on {result['n']:,} {what}: {scores}")
-    print(f"Saved in {result['out']}; sample with: rmkeras generate {result['out']}")
+    masked = getattr(arguments, "objective", "causal") == "masked"
+    use = "train-reward --model" if masked else "generate"
+    print(f"Saved in {result['out']}; use it with: rmkeras {use} {result['out']}")
 
 
 def _generate(arguments):

@@ -36,7 +36,8 @@ def add_commands(commands) -> None:
         default="lstm",
         metavar="NAME|DIR",
         help="lstm, transformer, textbook-lstm; minilm; a KerasHub preset; a folder "
-        "with a Hugging Face, KerasHub or rmkeras model (default: lstm)",
+        "with a Hugging Face, KerasHub or rmkeras model, a language model too "
+        "(default: lstm)",
     )
     add(
         "--loss",

@@ -17,6 +17,7 @@ from rmkeras.data.encode import (
     truncate_pair,
 )
 from rmkeras.data.load import Overlap, load_human_ratings, text_overlap
+from rmkeras.data.masking import mask_tokens
 from rmkeras.data.packing import PackedRows, pack_rows, packed_batches
 from rmkeras.data.pipeline import (
     bucket_boundaries,
@@ -88,6 +89,7 @@ __all__ = [
     "iter_records",
     "load_human_ratings",
     "load_sft_pairs",
+    "mask_tokens",
     "pack_rows",
     "packed_batches",
     "padding_efficiency",

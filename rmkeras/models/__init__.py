@@ -6,6 +6,7 @@ from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.encoders import LSTMEncoder, TransformerEncoder
 from rmkeras.models.ensemble import REWARD_MODELS, RewardEnsemble
+from rmkeras.models.masked_lm import MaskedLM
 from rmkeras.models.ngram import NGramLM
 from rmkeras.models.optimizer import AdamW, WarmupCosine
 from rmkeras.models.pretrained import load_pretrained, pretrained_reward_model
@@ -25,6 +26,7 @@ __all__ = [
     "BertEncoder",
     "CausalLM",
     "LSTMEncoder",
+    "MaskedLM",
     "NGramLM",
     "RecurrentLM",
     "RewardEnsemble",

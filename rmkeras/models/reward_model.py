@@ -285,7 +285,7 @@ def transformer_reward_model(
         token_dropout: Share of tokens hidden while training.
         dropout: Rate inside the encoder and before the head.
         max_length: Longest text in tokens.
-        language_model: A `CausalLM` with the same tokeniser; its weights become
+        language_model: A `CausalLM` or `MaskedLM` with the same tokeniser; its weights become
             the encoder's first weights.
         **kwargs: Passed to `RewardModel`.
 
@@ -309,7 +309,9 @@ def transformer_reward_model(
                 "the language model has another tokeniser, so its ids mean other "
                 "words; pass tokenizer=language_model.tokenizer"
             )
-        shape = {key: getattr(language_model.encoder, key) for key in shape}
+        names = [*shape, "positions", "activation"]
+        shape = {key: getattr(language_model.encoder, key) for key in names}
+        shape["norm"] = language_model.encoder.norm_kind
     encoder = TransformerEncoder(
         tokenizer.vocabulary_size,
         **shape,
@@ -333,5 +335,6 @@ def transformer_reward_model(
             strict=True,
         )
         for ours, theirs in pairs:
-            ours.assign(theirs)
+            # A masked model has one token more, the hidden one: it stands last.
+            ours.assign(theirs[: ours.shape[0]])
     return model

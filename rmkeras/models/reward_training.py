@@ -12,6 +12,8 @@ from rmkeras.data.stream import TokenStream
 from rmkeras.errors import RmkerasError
 from rmkeras.losses.pointwise import RaterSpread
 from rmkeras.metrics import PearsonCorrelation
+from rmkeras.models.causal_lm import CausalLM
+from rmkeras.models.masked_lm import MaskedLM
 from rmkeras.models.optimizer import adamw
 from rmkeras.models.pretrained import pretrained_reward_model
 from rmkeras.models.reward_model import (
@@ -81,7 +83,8 @@ def build_on_texts(model, texts, tokenizer, vocabulary_size, options):
     """Builds a reward model by name, with a tokeniser.
 
     Args:
-        model: A key of `BUILDERS`, or what `load_pretrained` takes.
+        model: A key of `BUILDERS`, what `load_pretrained` takes, or the folder of a
+            reward model or of a language model.
         texts: A function that returns the training texts; a tokeniser is trained
             on them if the model is from scratch and has none.
         tokenizer: A trained tokeniser, or `None`.
@@ -95,8 +98,14 @@ def build_on_texts(model, texts, tokenizer, vocabulary_size, options):
         RmkerasError: If the model is unknown.
     """
     if (Path(model) / MODEL_FILE).is_file():
-        # A reward model of ours, to be trained further.
-        return load_model(model, RewardModel)
+        # A reward model of ours, to be trained further; or a language model, whose
+        # weights one begins with.
+        found = load_model(model, (RewardModel, CausalLM, MaskedLM))
+        if isinstance(found, RewardModel):
+            return found
+        return transformer_reward_model(
+            found.tokenizer, language_model=found, **options
+        )
     if model not in BUILDERS:
         return pretrained_reward_model(model, **options)
     if tokenizer is None:

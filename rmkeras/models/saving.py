@@ -47,6 +47,7 @@ def load_model(path, kind=None):
         bert,
         causal_lm,
         ensemble,
+        masked_lm,
         optimizer,
         recurrent_lm,
     )
