@@ -5,7 +5,11 @@ from rmkeras.losses.multitask import AdaptiveWeights, AspectLoss, UncertaintyWei
 from rmkeras.losses.pairwise import BradleyTerry
 from rmkeras.losses.pointwise import RaterSpread
 from rmkeras.losses.policy import (
+    clipped_policy_loss,
+    clipped_value_loss,
     kl_estimate,
+    masked_average,
+    preference_policy_loss,
     reinforce_loss,
     token_log_probabilities,
 )
@@ -20,7 +24,11 @@ __all__ = [
     "RaterSpread",
     "StepwiseCrossentropy",
     "UncertaintyWeights",
+    "clipped_policy_loss",
+    "clipped_value_loss",
     "kl_estimate",
+    "masked_average",
+    "preference_policy_loss",
     "reinforce_loss",
     "token_log_probabilities",
 ]

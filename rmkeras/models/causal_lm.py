@@ -109,6 +109,10 @@ class CausalLM(LanguageModel):
             ids = ids["ids"]
         return self.to_logits(self.encoder(ids, training=training, **options))
 
+    def states(self, ids, training=None):
+        """Returns hidden states `(batch, length, dim)` for plain ids."""
+        return self.encoder(ids, training=training)
+
     def decode(self, ids, mask, positions, caches, cache_index, matrix=None):
         """Runs new tokens through the model beside a key/value cache.
 

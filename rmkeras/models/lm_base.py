@@ -13,7 +13,7 @@ from rmkeras.text.tokenizer import PAD_ID
 class LanguageModel(keras.Model):
     """A model of the next token, whose output matrix is its embedding table.
 
-    A class of this kind has `token_table`, `decode`, `empty_caches` and
+    A class of this kind has `token_table`, `states`, `decode`, `empty_caches` and
     `grow_caches`; see `CausalLM`.
 
     Args:
@@ -47,6 +47,21 @@ class LanguageModel(keras.Model):
         """
         size = self.tokenizer.vocabulary_size
         self.bias.assign(unigram_log_probabilities([r[1:] for r in rows], size))
+
+    def completion_states(self, prompt_ids, ids, training=False):
+        """Returns the hidden states that predict each token of completions.
+
+        Args:
+            prompt_ids: `(batch, prompt)`, padded on the left.
+            ids: `(batch, length)`, the completions, padded on the right.
+            training: Whether dropout is on.
+
+        Returns:
+            `(batch, length, dim)`: state t is that of the text before token t.
+        """
+        inputs = ops.concatenate([prompt_ids, ids[:, :-1]], axis=1)
+        hidden = self.states(inputs, training=training)  # (B, P + L - 1, D)
+        return hidden[:, prompt_ids.shape[1] - 1 :]
 
     def output_matrix(self):
         """Returns the embedding table lying across, `(dim, vocabulary_size)`.

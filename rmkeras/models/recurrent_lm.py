@@ -113,6 +113,10 @@ class RecurrentLM(LanguageModel):
         hidden, _ = self._run(ids, ops.not_equal(ids, 0), None, training)
         return self.to_logits(hidden)
 
+    def states(self, ids, training=None):
+        """Returns projected states `(batch, length, dim)` for plain ids."""
+        return self._run(ids, ops.not_equal(ids, 0), None, training)[0]
+
     def _run(self, ids, mask, states, training):
         x, updated = self.embedding(ids), []
         for i, layer in enumerate(self.layers_):

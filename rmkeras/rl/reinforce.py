@@ -7,18 +7,25 @@ was drawn has one:
 
     ∇J = Σ_x R(x) ∇π(x) = Σ_x π(x) R(x) ∇log π(x) = E[R(x) ∇log π(x)]
 
-so an average over samples estimates it. Three details make it work:
+so an average over samples estimates it. These details make it work:
 
 1. Baseline. E[∇log π(x)] = 0, so any b that does not depend on x may be taken off:
-   E[(R(x) − b) ∇log π(x)] = ∇J. We take the mean reward of the *other* samples in
-   the batch: it tracks the reward as it rises, and leaves the estimate unbiased
-   (the mean of all samples, x's own included, would shrink it by 1 − 1/n).
+   E[(R(x) − b) ∇log π(x)] = ∇J. By default b is the mean reward of the *other*
+   samples in the batch: it tracks the reward as it rises, and leaves the estimate
+   unbiased (the mean of all samples, x's own included, would shrink it by 1 − 1/n).
+   A moving average of past batches does as well and lags behind; a learned
+   baseline V(s_t), a linear head on the policy's hidden states, knows the text so
+   far.
 2. KL. The reward model knows nothing about text that nobody writes, and a policy
    finds such text. So straying from the model we started from costs:
    R(x) = r(x) − β log(π_θ(x) / π_ref(x)), whose second term is β KL on average.
    The log-ratio is part of the reward, a constant for the gradient: its own
    gradient has expectation zero, as in 1.
-3. One policy. Samples are drawn plainly (no top-k, no temperature) with dropout
+3. Rewards to go. The score belongs to the last token, the KL to each. Token t
+   cannot change what came before it, so it may be weighed by
+   G_t = Σ_{s≥t} γ^(s−t) r_s − b alone. With γ = 1 the expectation is the same, with
+   less variance; γ < 1 prefers reward that comes soon, that is, short texts.
+4. One policy. Samples are drawn plainly (no top-k, no temperature) with dropout
    off, so that the log-probabilities differentiated are those sampled from.
 
 Source: Williams (1992); Kool, van Hoof and Welling (2019) for the baseline;
@@ -27,67 +34,28 @@ Ziegler et al. (2019), equation 2, for the KL.
 
 from __future__ import annotations
 
-import keras
-import numpy as np
 import tensorflow as tf
 
-from rmkeras.losses.policy import kl_estimate, reinforce_loss, token_log_probabilities
-from rmkeras.rl.draw import uniforms
-from rmkeras.rl.sampler import SamplingOptions, decode_loop
-from rmkeras.text.tokenizer import END_ID
+from rmkeras.losses.policy import clipped_value_loss, masked_average, reinforce_loss
+from rmkeras.rl.advantages import leave_one_out_baseline, rewards_to_go
+from rmkeras.rl.online import OnlineTrainer, completion_log_probs
+from rmkeras.rl.values import ValueHead, token_rewards
+
+BASELINES = ("none", "moving-average", "batch", "learned")
 
 
-def leave_one_out_baseline(rewards):
-    """Mean reward of the other samples: b_i = (Σ_j R_j − R_i) / (n − 1).
-
-    Args:
-        rewards: `(batch,)`, at least two.
-
-    Returns:
-        `(batch,)`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from rmkeras.rl import leave_one_out_baseline
-    >>> leave_one_out_baseline(np.array([1.0, 2.0, 6.0])).numpy().tolist()
-    [4.0, 3.5, 1.5]
-    """
-    rewards = tf.convert_to_tensor(rewards)
-    others = tf.cast(tf.shape(rewards)[0] - 1, rewards.dtype)
-    return (tf.reduce_sum(rewards) - rewards) / others
-
-
-def frozen_copy(model):
-    """A second model with the same weights, not trainable: the reference.
+class Reinforce(OnlineTrainer):
+    """Samples, scores, compares with a baseline, updates.
 
     Args:
-        model: A built `CausalLM`.
-
-    Returns:
-        A `CausalLM`.
-    """
-    copy = model.__class__.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    copy.trainable = False
-    return copy
-
-
-class Reinforce:
-    """Samples, scores, compares with a baseline, updates: one graph a step.
-
-    Args:
-        policy: A `CausalLM`, changed in place.
-        reward: A `rmkeras.rewards.Reward`.
-        batch_size: Samples a step.
-        max_new_tokens: Longest sample, end-of-text included.
-        kl_coefficient: β, in reward units a nat.
-        learning_rate: Adam's.
-        unfinished_reward: Score of a sample that never came to its end; `None`
-            leaves it to the reward.
-        reference: Where the KL is measured from; a frozen copy of the policy as it
-            is now if `None`.
-        seed: Decides all draws.
+        policy, reward, **options: See `OnlineTrainer`.
+        baseline: `"batch"` (mean of the other samples), `"moving-average"`,
+            `"learned"` or `"none"`.
+        discount: γ; if below 1, or with a learned baseline, each token is weighed
+            by its own reward to go.
+        to_go: Whether each token is weighed by its reward to go even if γ is 1.
+        memory: Share of the past in the moving average.
+        value_coefficient: Weight of the learned baseline's squared error.
 
     Example:
 
@@ -100,7 +68,7 @@ class Reinforce:
     >>> trainer = Reinforce(policy, FunctionReward(lambda t: [len(x) for x in t], "n"),
     ...                     batch_size=4, max_new_tokens=5)
     >>> sorted(trainer.step())
-    ['baseline', 'entropy', 'kl', 'length', 'reward', 'stopped']
+    ['baseline', 'beta', 'entropy', 'kl', 'length', 'loss', 'reward', 'stopped']
     """
 
     def __init__(
@@ -108,95 +76,98 @@ class Reinforce:
         policy,
         reward,
         batch_size=64,
-        max_new_tokens=32,
-        kl_coefficient=0.1,
-        learning_rate=3e-4,
-        unfinished_reward=-1.0,
-        reference=None,
-        seed=0,
+        *args,
+        baseline="batch",
+        discount=1.0,
+        to_go=False,
+        memory=0.9,
+        value_coefficient=0.1,
+        **options,
     ):
-        if batch_size < 2:
+        if baseline not in BASELINES:
+            raise ValueError(
+                f"baseline is {baseline!r}; expected one of {', '.join(BASELINES)}"
+            )
+        if baseline == "batch" and batch_size < 2:
             raise ValueError(
                 f"batch_size is {batch_size}; the baseline of a sample is the mean of "
                 "the others, so at least 2 are needed"
             )
-        self.policy = policy
-        self.reward = reward
-        self.batch_size = batch_size
-        self.max_new_tokens = max_new_tokens
-        self.kl_coefficient = kl_coefficient
-        self.unfinished_reward = unfinished_reward
-        self.reference = frozen_copy(policy) if reference is None else reference
-        self.seed = seed
-        # ε = 1e-5 as in published RLHF code: with the usual 1e-7 the first steps,
-        # when second moments are near zero, are too large.
-        self.optimizer = keras.optimizers.Adam(
-            learning_rate, epsilon=1e-5, global_clipnorm=1.0
-        )
-        self.optimizer.build(policy.trainable_variables)
-        self.steps_done = 0
-        self._step = tf.function(
-            self._one_step,
-            input_signature=[tf.TensorSpec((batch_size, max_new_tokens))],
-            autograph=False,
-        )
-        self._options = SamplingOptions(stop_ids=(policy.tokenizer.end_id,))
+        if not 0 < discount <= 1:
+            raise ValueError(f"discount is {discount}; expected above 0 and at most 1")
+        self.baseline = baseline
+        self.discount = discount
+        self.to_go = to_go or discount < 1 or baseline == "learned"
+        self.memory = memory
+        self.value_coefficient = value_coefficient
+        super().__init__(policy, reward, batch_size, *args, **options)
 
-    def _one_step(self, uniform):
-        # Sample: x ~ π_θ, every text begun by the model itself.
-        prompts = tf.fill((self.batch_size, 1), END_ID)
-        samples = decode_loop(self.policy, prompts, uniform, self._options)
-        ids, mask = samples.ids, tf.cast(samples.mask, tf.float32)  # (B, L)
-        inputs = tf.concat([prompts, ids[:, :-1]], axis=1)  # (B, L), shifted by one
+    def setup(self):
+        """Creates the learned baseline, or the average to remember."""
+        self.values = None
+        if self.baseline == "learned":
+            self.values = ValueHead(self.policy)
+        # The mean of nothing yet: the first batch sets it.
+        self.average = tf.Variable([0.0, 0.0], trainable=False)
 
-        # Score: r(x), and how far x has strayed.
-        scores = self.reward.score_ids(ids, self.policy.tokenizer)  # (B,)
-        stopped = samples.stopped()
-        if self.unfinished_reward is not None:
-            scores = tf.where(stopped, scores, self.unfinished_reward)
-        reference = token_log_probabilities(self.reference(inputs, training=False), ids)
-        kl = kl_estimate(samples.log_probs, reference, mask)  # (B,)
-        rewards = scores - self.kl_coefficient * kl
-        baseline = leave_one_out_baseline(rewards)
+    @property
+    def variables(self):
+        """The policy's weights, and the learned baseline's."""
+        own = [] if self.values is None else self.values.trainable_variables
+        return [*self.policy.trainable_variables, *own]
 
-        # Update: θ ← θ + α (R − b) ∇log π_θ(x).
-        with tf.GradientTape() as tape:
-            logits = self.policy(inputs, training=False)  # (B, L, V)
-            loss = reinforce_loss(
-                token_log_probabilities(logits, ids), rewards - baseline, mask
+    def advantages(self, batch, beta):
+        """R − b for each sample, or G_t − b_t for each token."""
+        rewards = batch["scores"] - beta * batch["kl"]  # (B,)
+        each = rewards
+        if self.to_go:
+            each = rewards_to_go(token_rewards(batch, beta), self.discount)  # (B, L)
+        if self.baseline == "learned":
+            _, _, hidden = completion_log_probs(
+                self.policy, batch["prompt_ids"], batch["ids"], self.temperature
             )
-        variables = self.policy.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        tokens = tf.reduce_sum(mask)
-        return {
-            "reward": tf.reduce_mean(scores),
-            "kl": tf.reduce_mean(kl),
-            "entropy": -tf.reduce_sum(samples.log_probs * mask) / tokens,
-            "length": tokens / self.batch_size,
-            "stopped": tf.reduce_mean(tf.cast(stopped, tf.float32)),
-            "baseline": tf.reduce_mean(baseline),
-        }
+            values = self.values(hidden) * batch["mask"]  # (B, L)
+            mean = masked_average(values, batch["mask"])
+            return {
+                "advantages": each - values,
+                "returns": each,
+                "old_values": values,
+                "baseline": mean,
+            }
+        if self.baseline == "batch":
+            baseline = leave_one_out_baseline(rewards)
+        elif self.baseline == "moving-average":
+            before, known = self.average[0], self.average[1]
+            mean = tf.reduce_mean(rewards)
+            share = self.memory * known
+            self.average.assign([share * before + (1 - share) * mean, 1.0])
+            # The first batch has only 0: its own mean would bias it.
+            baseline = tf.zeros_like(rewards) + before
+        else:
+            baseline = tf.zeros_like(rewards)
+        mean = tf.reduce_mean(baseline)
+        if self.to_go:
+            baseline = baseline[:, None]
+        return {"advantages": each - baseline, "baseline": mean}
 
-    def step(self):
-        """Makes one update.
-
-        Returns:
-            A dict of floats: mean `reward` (before the KL is taken off), `kl` in
-            nats a sequence, `entropy` in nats a token, `length` in tokens, share
-            `stopped`, and the `baseline`.
-        """
-        # Each step has rows of its own, so that no two draw the same numbers.
-        uniform = uniforms(
-            self.seed,
-            self.batch_size,
-            self.max_new_tokens,
-            first_row=self.steps_done * self.batch_size,
-        )
-        logs = {k: float(v) for k, v in self._step(uniform).items()}
-        self.steps_done += 1
-        if not np.isfinite(logs["reward"]):
-            raise FloatingPointError(
-                f"the reward is {logs['reward']} at step {self.steps_done}; the "
-                "policy was left as it was before the step or has diverged"
+    def objective(self, batch, log_probs, logits, hidden, beta):
+        """−Σ (R − b) log π, averaged over samples."""
+        loss = reinforce_loss(log_probs, batch["advantages"], batch["mask"])
+        if self.values is not None:
+            # Through the head alone: the baseline must not bend the policy.
+            values = self.values(tf.stop_gradient(hidden))
+            error = clipped_value_loss(
+                values, batch["old_values"], batch["returns"], batch["mask"], clip=None
             )
-        return logs
+            loss += self.value_coefficient * error
+        return loss, {}
+
+    def state(self):
+        """See `OnlineTrainer.state`; the moving average too."""
+        numbers, arrays = super().state()
+        return {**numbers, "average": self.average.numpy().tolist()}, arrays
+
+    def load_state(self, numbers, arrays):
+        """Takes back what `state` returned."""
+        super().load_state(numbers, arrays)
+        self.average.assign(numbers["average"])

@@ -24,6 +24,10 @@ class InGraph(FunctionReward):
     def __init__(self, table):
         self.table = tf.constant(table, tf.float32)
         self.name = "table"
+        self.needs = ()
+
+    def in_graph(self, tokenizer):
+        return True
 
     def score_ids(self, ids, tokenizer):
         return tf.reduce_sum(tf.gather(self.table, ids), axis=1)
