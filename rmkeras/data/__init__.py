@@ -31,6 +31,7 @@ from rmkeras.data.prepare import (
     prepare_human_ratings,
 )
 from rmkeras.data.problems import CheckReport, Problem
+from rmkeras.data.prompts import Prompts, read_prompts
 from rmkeras.data.raters import CombinedRaters, combine_raters
 from rmkeras.data.readers import (
     check_ratings,
@@ -69,6 +70,7 @@ __all__ = [
     "Prepared",
     "Problem",
     "PromptCompletion",
+    "Prompts",
     "Rating",
     "Record",
     "Stepwise",
@@ -95,6 +97,7 @@ __all__ = [
     "padding_efficiency",
     "prepare_human_ratings",
     "read_corpus",
+    "read_prompts",
     "read_ratings",
     "read_records",
     "record_type",

@@ -38,7 +38,8 @@ def read_corpus(path, say=lambda line: None, template=None):
     """
     name = str(path).removesuffix(".gz")
     if name.endswith((".txt", ".md")):
-        texts = _plain(Path(path))
+        text = read_plain(Path(path))
+        texts = text.split("\n\n" if "\n\n" in text.strip() else "\n")
     else:
         _, records = usable_records(path, say, template=template)
         texts = [_text(r) for r in (records() if callable(records) else records)]
@@ -48,7 +49,18 @@ def read_corpus(path, say=lambda line: None, template=None):
     return texts
 
 
-def _plain(path):
+def read_plain(path):
+    """Reads a text file, gzipped or not, with one kind of line end.
+
+    Args:
+        path: A `pathlib.Path`.
+
+    Returns:
+        A string.
+
+    Raises:
+        RmkerasError: If it cannot be read or is not UTF-8; the line is named.
+    """
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rb") as file:
@@ -61,8 +73,7 @@ def _plain(path):
             f"{path}:{line}: byte 0x{error.object[error.start]:02x} is not UTF-8; save "
             "the file as UTF-8"
         ) from error
-    text = text.replace("\r\n", "\n")
-    return text.split("\n\n" if "\n\n" in text.strip() else "\n")
+    return text.replace("\r\n", "\n")
 
 
 def _text(record):

@@ -45,7 +45,7 @@ class _Stopper(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class _CatchInterrupt:
+class CatchInterrupt:
     """Turns the first Ctrl-C into a request; a second one ends at once."""
 
     def __init__(self, stopper):
@@ -190,7 +190,7 @@ def train(
         # variables cannot be run a second time.
         model.optimizer.build(model.trainable_variables)
     started = time.monotonic() - state["seconds"]
-    board = _Board(log_dir)
+    board = Board(log_dir)
 
     while state["epoch"] < epochs:
         epoch = state["epoch"]
@@ -268,7 +268,7 @@ def _restore_best(model, state, out):
         model.set_weights(model._rmkeras_best)
 
 
-class _Board:
+class Board:
     """Scalars for TensorBoard, or nothing."""
 
     def __init__(self, folder):
@@ -313,7 +313,7 @@ def _fit_saving(model, dataset, stopper, state, out, save_every, started, board,
                 _save(model, out, state)
                 self.last = time.monotonic()
 
-    with _CatchInterrupt(stopper):
+    with CatchInterrupt(stopper):
         history = model.fit(
             dataset.skip(state["batch"]),
             epochs=1,
