@@ -135,7 +135,7 @@ def _train_lm(arguments):
             kinds = {"positions": arguments.positions, "norm": arguments.norm}
             options["model_options"] = kinds
     else:
-        options["model"] = _language_model(arguments.model)
+        options["model"] = load_language_model(arguments.model)
     packed = not _is_recurrent(options)
     model, history = train_language_model(texts, valid, packed=packed, **options, **how)
     result = _last(arguments, history, len(texts))
@@ -180,8 +180,15 @@ def _is_recurrent(options):
     )
 
 
-def _language_model(name):
-    """A language model from our own folder, or a GPT-2 from elsewhere."""
+def load_language_model(name):
+    """Loads a language model from our own folder, or a GPT-2 from elsewhere.
+
+    Args:
+        name: A folder, a `.keras` file, or a KerasHub preset.
+
+    Returns:
+        A `CausalLM` or a `RecurrentLM`.
+    """
     from rmkeras.models import CausalLM, RecurrentLM, load_model
     from rmkeras.models.gpt2 import load_gpt2
 
@@ -220,7 +227,7 @@ def _sft(arguments):
     from rmkeras.models.sft import train_sft
     from rmkeras.rl import Sampler
 
-    model = _language_model(arguments.model)
+    model = load_language_model(arguments.model)
     model, history = train_sft(model, records, valid, say=say, **how)
     result = _last(arguments, history, len(records))
     if valid:
@@ -263,7 +270,7 @@ def _generate(arguments):
     from rmkeras.cli import print_json
     from rmkeras.rl import Sampler
 
-    model = _language_model(arguments.model)
+    model = load_language_model(arguments.model)
     prompt = arguments.prompt or ""
     # Between a prompt and a completion that was learned as an answer, a new line.
     joint = "" if not prompt else (model.separator or " ")

@@ -23,6 +23,7 @@ COMMAND_MODULES = (
     "rmkeras._cli_train",
     "rmkeras._cli_models",
     "rmkeras._cli_language",
+    "rmkeras._cli_align",
     "rmkeras._cli_evaluate",
 )
 """Modules that add commands, in the order in which `--help` lists them."""

@@ -69,7 +69,7 @@ def read_prompts(path, say=lambda line: None, template=None) -> Prompts:
         return _checked(path, prompts, references if whole else None)
     _, records = usable_records(path, say, template=template)
     records = list(records() if callable(records) else records)
-    if not records or not hasattr(records[0], "prompt"):
+    if not any(getattr(r, "prompt", None) for r in records):
         raise RmkerasError(
             f"{path} has no field prompt; expected one a row, or a text file with a "
             "prompt a line"

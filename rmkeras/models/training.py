@@ -279,6 +279,7 @@ class Board:
             self.writer = tf.summary.create_file_writer(str(folder))
 
     def scalars(self, values, step):
+        """Writes a dict of numbers at a step."""
         if self.writer is None:
             return
         import tensorflow as tf

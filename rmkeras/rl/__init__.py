@@ -7,6 +7,8 @@ from rmkeras.rl.advantages import (
     rewards_to_go,
     whiten,
 )
+from rmkeras.rl.algorithms import ALGORITHMS
+from rmkeras.rl.alignment import Look, align
 from rmkeras.rl.best_of_n import BestOfN, best_of_n_curve, best_of_n_kl
 from rmkeras.rl.deep_q import SoftQLearning
 from rmkeras.rl.dpo import DPO, train_dpo
@@ -22,6 +24,7 @@ from rmkeras.rl.rloo import RLOO
 from rmkeras.rl.sampler import Sampler, Samples, SamplingOptions, decode_loop
 
 __all__ = [
+    "ALGORITHMS",
     "DPO",
     "GRPO",
     "PPO",
@@ -30,6 +33,7 @@ __all__ = [
     "BestOfN",
     "FixedKL",
     "ILQLModel",
+    "Look",
     "OnlineTrainer",
     "RandomWalks",
     "Reinforce",
@@ -38,6 +42,7 @@ __all__ = [
     "Samples",
     "SamplingOptions",
     "SoftQLearning",
+    "align",
     "best_of_n_curve",
     "best_of_n_kl",
     "decode_loop",

@@ -5,7 +5,7 @@ the best halves of different texts together. The danger: max_a Q(s, a) asks for 
 that the data never show, whose Q is a guess. So the maximum is replaced by a value V
 that is a high expectile of Q over the actions that *are* in the data:
 
-    L_V = |τ − [Q̄ − V < 0]| (Q̄(s, a) − V(s))²,   τ = 0.7; Q̄ = min of two target networks
+    L_V = |τ − [Q̄ − V < 0]| (Q̄(s, a) − V(s))²,   τ = 0.8; Q̄ = min of two target networks
     L_Q = (r + γ V(s') − Q(s, a))²                for both
     L_CQL = log Σ_a exp Q(s, a) − Q(s, a_data)    lowers what the data do not show
     L = L_Q + L_V + α L_CQL − c log π(a_data|s)    (cloning)
@@ -55,7 +55,7 @@ class ILQLModel(CausalLM):
     258
     """
 
-    def __init__(self, tokenizer, sharpness=4.0, **options):
+    def __init__(self, tokenizer, sharpness=16.0, **options):
         self._sharpness = sharpness
         super().__init__(tokenizer, **options)
 
@@ -110,7 +110,7 @@ def train_ilql(
     batch_size=64,
     learning_rate=2e-3,
     discount=0.99,
-    expectile=0.7,
+    expectile=0.8,
     conservatism=0.1,
     cloning=1.0,
     follow=0.05,

@@ -175,6 +175,13 @@ class OnlineTrainer:
         self.prompts = None if prompts is None else list(prompts)
         self.references = None if references is None else list(references)
         self._rows = None if prompts is None else policy.encode_prompts(self.prompts)
+        longest = max(map(len, self._rows or [policy.start_ids])) + max_new_tokens
+        if longest > policy.max_length + 1:
+            raise ValueError(
+                f"prompt and completion may take {longest - 1} tokens and the policy "
+                f"has {policy.max_length} positions; shorten the prompts or "
+                "max_new_tokens"
+            )
         self.temperature = temperature
         if kl_target is None:
             self.kl = FixedKL(kl_coefficient)

@@ -11,6 +11,20 @@ from rmkeras.rl import Reinforce, leave_one_out_baseline
 from rmkeras.text import SubwordTokenizer, pad
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_sampler():
+    """Without XLA: each new trainer would compile a sampler of its own."""
+    from rmkeras.rl.sampler import DecodeFunctions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DecodeFunctions.__init__, "__defaults__", (False,))
+        original = DecodeFunctions.__init__
+        patch.setattr(
+            DecodeFunctions, "__init__", lambda self, compile=True: original(self)
+        )
+        yield
+
+
 @pytest.fixture
 def policy():
     keras.utils.set_random_seed(0)
