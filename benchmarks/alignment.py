@@ -22,15 +22,15 @@ RESULTS = Path(__file__).parent / "results" / "alignment.json"
 BATCH, TOKENS = 64, 32
 # Rates at which each method spends the budget in some 20 to 60 steps.
 METHODS = {
-    "reinforce": {"learning_rate": 1e-3},
-    "reinforce, no baseline": {"baseline": "none", "learning_rate": 1e-3},
-    "reinforce, learned baseline": {"baseline": "learned", "learning_rate": 1e-3},
-    "rloo": {"samples": 8, "learning_rate": 1e-3},
-    "grpo": {"samples": 8, "learning_rate": 1e-3},
-    "ppo": {"learning_rate": 3e-4},
-    "q-learning": {"learning_rate": 5e-4},
-    "dpo": {"samples": 8, "learning_rate": 5e-4},
-    "rejection-sampling": {"samples": 8, "learning_rate": 1e-3},
+    "reinforce": {"learning_rate": 5e-4},
+    "reinforce, no baseline": {"baseline": "none", "learning_rate": 5e-4},
+    "reinforce, learned baseline": {"baseline": "learned", "learning_rate": 5e-4},
+    "rloo": {"samples": 8, "learning_rate": 5e-4},
+    "grpo": {"samples": 8, "learning_rate": 5e-4},
+    "ppo": {"learning_rate": 1.5e-4},
+    "q-learning": {"learning_rate": 3e-4},
+    "dpo": {"samples": 8, "learning_rate": 3e-4},
+    "rejection-sampling": {"samples": 8, "learning_rate": 5e-4},
 }
 
 

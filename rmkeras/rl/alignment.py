@@ -20,6 +20,10 @@ LOOK_SEED = 999
 """Added to the run's seed for looks: always the same dice, never those of training."""
 
 
+def _reference_log_probs(model, prompt_ids, ids):
+    return completion_log_probs(model, prompt_ids, ids)[0]
+
+
 class Look:
     """Samples from a policy with always the same dice, and measures the samples.
 
@@ -56,13 +60,10 @@ class Look:
 
         trainer = self.trainer
         if self._log_probs is None:
-            self._log_probs = tf.function(
-                lambda p, i: completion_log_probs(trainer.reference, p, i)[0],
-                autograph=False,
-            )
+            self._log_probs = tf.function(_reference_log_probs, autograph=False)
         drawn = self.sampler(self.prompts, self.count, trainer.seed + LOOK_SEED)
         texts = trainer.policy.tokenizer.decode(drawn.ids.numpy())
-        reference = self._log_probs(drawn.prompt_ids, drawn.ids)
+        reference = self._log_probs(trainer.reference, drawn.prompt_ids, drawn.ids)
         kl = kl_estimate(drawn.log_probs, reference, drawn.mask)
         rewards = trainer.reward(texts, self.prompts, self.references)
         found = {

@@ -75,7 +75,6 @@ class RandomWalks:
             path.append(node)
         return "".join(self.letters[i] for i in path)
 
-    @property
     def starts(self):
         """The letters a walk can begin with."""
         return list(self.letters[1:])
@@ -90,10 +89,10 @@ class RandomWalks:
         for walk in walks:
             path = [self.letters.find(letter) for letter in walk.strip()]
             length = self.longest
-            if path and -1 not in path and path[0] != 0 and 0 in path:
+            if 0 in path[1:]:  # What comes after the goal does not count.
                 path = path[: path.index(0) + 1]
                 steps = itertools.pairwise(path)
-                if all(self.graph[a, b] for a, b in steps):
+                if -1 not in path and all(self.graph[a, b] for a, b in steps):
                     length = min(len(path), self.longest)
             best = self.shortest[path[0]] if path and path[0] > 0 else 1
             found.append((self.longest - length) / (self.longest - best))
