@@ -8,7 +8,7 @@ OUT ?= runs/demo
 export RMKERAS_DATA_DIR ?= $(CURDIR)/data/cache
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup data demo test test-unit test-notebooks lab lint format bench bench-quality bench-pretrained bench-train bench-generate bench-language lock clean
+.PHONY: help setup data demo test test-unit test-notebooks lab lint format bench bench-quality bench-pretrained bench-train bench-generate bench-language bench-align bench-walks bench-overoptimization bench-rl lock clean
 
 help:
 	@echo "make demo           reward model, language model, REINFORCE, report (minutes)"
@@ -19,6 +19,10 @@ help:
 	@echo "make bench-pretrained  MiniLM on the human ratings"
 	@echo "make bench-train    training speed beside TRL and plain Keras"
 	@echo "make bench-generate  sampling speed beside KerasHub and transformers"
+	@echo "make bench-align    all RL methods against a learned reward, 3 seeds"
+	@echo "make bench-walks    all methods on the random walks, 5 seeds"
+	@echo "make bench-overoptimization  gold against proxy reward"
+	@echo "make bench-rl       one RL step beside TRL and a PyTorch loop"
 	@echo "make bench-language  perplexity of n-grams, LSTM, GRU, Transformer"
 	@echo "make lint           ruff, check and format"
 
@@ -66,7 +70,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-quality bench-pretrained bench-train bench-generate bench-language
+bench: bench-quality bench-pretrained bench-train bench-generate bench-language bench-align bench-walks bench-overoptimization bench-rl
 
 bench-quality: data
 	$(BIN)/python benchmarks/quality.py
@@ -83,6 +87,23 @@ bench-generate: setup
 
 bench-language: data
 	$(BIN)/python benchmarks/language_models.py
+
+# The demo's models are what is aligned; they are trained if they are not there.
+$(OUT)/metrics.json: | data
+	@$(BIN)/rmkeras demo --out $(OUT)
+
+bench-align: $(OUT)/metrics.json
+	$(BIN)/python benchmarks/alignment.py --models $(OUT)
+
+bench-walks: setup
+	$(BIN)/python benchmarks/random_walks.py
+
+bench-overoptimization: $(OUT)/metrics.json
+	$(BIN)/python benchmarks/overoptimization.py --models $(OUT)
+
+# TRL and PyTorch run in an environment of their own; without it they are left out.
+bench-rl: setup
+	$(BIN)/python benchmarks/rl_step.py
 
 # numpy and scipy are held at versions that have wheels for 3.11, 3.12 and 3.13.
 lock:

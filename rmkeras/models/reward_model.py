@@ -330,8 +330,8 @@ def transformer_reward_model(
     model.build()
     if language_model is not None:
         pairs = zip(
-            encoder.trainable_variables,
-            language_model.encoder.trainable_variables,
+            encoder.weights,
+            language_model.encoder.weights,  # frozen or not
             strict=True,
         )
         for ours, theirs in pairs:
