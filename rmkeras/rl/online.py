@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from rmkeras.errors import RmkerasError
+from rmkeras.layers.fused import WIDE
 from rmkeras.losses.policy import kl_estimate, token_log_probabilities
+from rmkeras.models.causal_lm import CausalLM
 from rmkeras.rl.advantages import whiten
 from rmkeras.rl.kl_control import AdaptiveKL, FixedKL
 from rmkeras.rl.sampler import Sampler
@@ -111,6 +113,9 @@ class OnlineTrainer:
             added to what is maximised.
         epochs: Passes over each batch of samples.
         minibatches: Parts of a batch, one update each.
+        jit_compile: Whether XLA compiles comparison and update as a whole: some
+            20 % faster, for seconds of compilation whenever a width is new.
+            `"auto"`: for Transformers of width 256 and more.
 
     Attributes:
         seconds: What each phase of the last step took.
@@ -144,6 +149,7 @@ class OnlineTrainer:
         entropy_coefficient=0.0,
         epochs=1,
         minibatches=1,
+        jit_compile="auto",
     ):
         self.samples = self._checked_samples(batch_size, samples, prompts)
         if batch_size % minibatches:
@@ -202,8 +208,12 @@ class OnlineTrainer:
             learning_rate, epsilon=1e-5, global_clipnorm=1.0
         )
         self.optimizer.build(self.variables)
-        self._compare = tf.function(self._comparison, autograph=False)
-        self._update = tf.function(self._one_update, autograph=False)
+        if jit_compile == "auto":
+            wide = policy.token_table.shape[-1] >= WIDE
+            jit_compile = wide and isinstance(policy, CausalLM)
+        compiled = {"autograph": False, "jit_compile": bool(jit_compile)}
+        self._compare = tf.function(self._comparison, **compiled)
+        self._update = tf.function(self._one_update, **compiled)
         self._score_ids = tf.function(
             lambda ids: reward.score_ids(ids, policy.tokenizer),
             input_signature=[tf.TensorSpec((None, None), tf.int32)],

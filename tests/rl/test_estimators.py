@@ -189,3 +189,16 @@ def test_kl_estimators_against_the_exact_kl(world, estimator):
     assert (p * each).sum() == pytest.approx(exact, rel=1e-3)
     if estimator == "k3":
         assert (each >= -1e-7).all()
+
+
+def test_a_step_compiled_as_a_whole_is_the_same(world):
+    options = {"prompts": [""], "samples": 4, "kl_coefficient": 0.1, **PLAIN}
+    options["reference"] = world.reference
+    found = [
+        world.updates(
+            GRPO(world.policy, world.reward, 8, jit_compile=jit, **options), 1
+        )[0]
+        for jit in (False, True)
+    ]
+    assert np.abs(found[0]).max() > 1e-3
+    np.testing.assert_allclose(*found, atol=1e-5)
