@@ -23,7 +23,7 @@ ONLINE = {
     "rloo": {"learning_rate": 2e-3, "samples": 8},
     "grpo": {"learning_rate": 2e-3, "samples": 8},
     "ppo": {"learning_rate": 3e-4},
-    "q-learning": {"learning_rate": 2e-3, "kl_coefficient": 0.02},
+    "q-learning": {"learning_rate": 1e-3, "kl_coefficient": 0.05},
     "dpo": {"learning_rate": 1e-3, "samples": 8, "kl_coefficient": 0.05},
     "rejection-sampling": {"learning_rate": 2e-3, "samples": 8},
 }

@@ -6,9 +6,9 @@ State: the text so far. Action: the next token. With KL control the optimum fulf
     π(a|s) = exp((Q(s, a) − V(s)) / β)
 
 so a policy and a value are a Q-function: Q(s, a) = β log π(a|s) + V(s). We take just
-that: log π from the language model, V from a head that starts at zero. Then the
+that: log π from the language model, V from a head on its states. Then the
 reference policy with V = 0 is the exact solution where nothing is rewarded, and
-learning starts there.
+with a constant V where all is rewarded alike; learning starts there.
 
 1. The target of n steps, with weights that are a copy from some updates ago (bars):
    y_t = Σ_{k=t}^{t+n−1} [r_k + β log π_ref(a_k)] − Σ_{k=t+1}^{t+n−1} β log π̄(a_k) + V̄(s_{t+n})
@@ -20,6 +20,10 @@ learning starts there.
 4. Replay: the last `memory` batches; `updates` minibatches are drawn from them a step.
 5. The target network is copied every `copy_every` updates.
 6. β must be positive: it is the temperature of the policy.
+7. V's gradient reaches the states that it shares with the policy times β. In nats
+   V / β is what counts, so unscaled it would weigh 1/β times as much as that of log π:
+   with a small β the trunk would learn V alone and forget the language.
+8. V starts at the mean score of the first batch; targets are only as good as V.
 
 Source: Watkins (1989); Mnih et al. (2015) for replay and target network; Nachum et al.
 (2017), "Bridging the Gap Between Value and Policy Based Reinforcement Learning",
@@ -35,6 +39,19 @@ from rmkeras.rl.online import OnlineTrainer, completion_log_probs, frozen_copy
 from rmkeras.rl.values import ValueHead
 
 KEPT = ("prompt_ids", "ids", "mask", "reference", "scores")
+
+
+def scale_gradient(x, scale):
+    """Returns `x`, whose gradient is multiplied by `scale`.
+
+    Args:
+        x: A tensor.
+        scale: A number from 0 to 1.
+
+    Returns:
+        A tensor equal to `x`.
+    """
+    return scale * x + tf.stop_gradient((1 - scale) * x)
 
 
 def soft_q_targets(scores, reference, target_log_probs, target_values, mask, beta, n):
@@ -162,17 +179,21 @@ class SoftQLearning(OnlineTrainer):
             beta,
             self.n,
         )
-        q = beta * log_probs + self.values(hidden)
+        values = self.values(scale_gradient(hidden, tf.minimum(beta, 1.0)))
+        q = beta * log_probs + values
         error = (q - tf.stop_gradient(y)) / beta * mask  # nats
         size = tf.abs(error)
         huber = tf.where(size < 1.0, 0.5 * error**2, size - 0.5)
         count = tf.reduce_sum(mask)
-        mean_value = tf.reduce_sum(self.values(hidden) * mask) / count
+        mean_value = tf.reduce_sum(values * mask) / count
         found = {"td_error": tf.reduce_sum(size) / count, "value": mean_value}
         return tf.reduce_sum(huber) / count, found
 
     def learn(self, batch, beta):
         """Remembers the batch, then learns from what is remembered."""
+        if not self.steps_done:
+            for head in (self.values, self.target_values):
+                head.dense.bias.assign([tf.reduce_mean(batch["scores"])])
         self.replay.append({k: batch[k] for k in KEPT})
         del self.replay[: -self.memory]
         generator = np.random.default_rng([self.seed, self.steps_done, 7])
