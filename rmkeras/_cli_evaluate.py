@@ -21,7 +21,8 @@ def add_commands(commands) -> None:
         description="Compare a reward model with held-out ratings or comparisons: "
         "accuracy with intervals, calibration, length bias, baselines, the records "
         "that it is most wrong about, speed. Of the human ratings it takes the test "
-        "part; records of RewardBench are also scored by its categories.",
+        "part; records of RewardBench are also scored by its categories. A model of "
+        "several aspects is compared aspect by aspect, where the ratings have one.",
     )
     evaluate.add_argument("model", metavar="DIR")
     evaluate.add_argument("--data", metavar="FILE|human-ratings", required=True)
@@ -160,6 +161,9 @@ def evaluate_records(model, records, kind, threshold, worst, probes, seed):
     if kind == "label":
         result = evaluate.evaluate_labels(model, records, worst)
         records = labelled_answers(records)  # what the probes change
+        texts = [rating_text(r) for r in records]
+    elif evaluate.rated_by_aspect(model, records):
+        result = evaluate.evaluate_aspects(model, records, threshold, worst)
         texts = [rating_text(r) for r in records]
     elif kind == "rating":
         result = evaluate.evaluate_ratings(model, records, threshold, worst)

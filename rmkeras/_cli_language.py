@@ -23,13 +23,14 @@ def add_commands(commands) -> None:
         "train-lm",
         help="pretrain a language model on texts",
         description="Train a language model on a text file (documents set apart by "
-        "empty lines, or one a line), on the texts of any feedback file, or on those "
-        "of the human ratings. Ctrl-C saves what was learned; --resume goes on to the "
+        "empty lines, or one a line), on the texts of any feedback file, on a prepared "
+        "TFDS text set (tfds:NAME/CONFIG:SPLIT, nothing is downloaded), or on those of "
+        "the human ratings. Ctrl-C saves what was learned; --resume goes on to the "
         "same result.",
     )
     add = train.add_argument
-    add("--data", metavar="FILE|human-ratings", required=True)
-    add("--valid", metavar="FILE", help="held-out texts to report on")
+    add("--data", metavar="FILE|tfds:NAME|human-ratings", required=True)
+    add("--valid", metavar="FILE|tfds:NAME", help="held-out texts to report on")
     add(
         "--model",
         default="transformer",

@@ -38,7 +38,9 @@ def add_commands(commands) -> None:
         description="Score texts. FILE is CSV or JSON lines with a field 'text' or "
         "'completion', or with 'chosen' and 'rejected', and perhaps 'prompt'; or plain "
         "text with one text a line; - is standard input. Out comes the same with "
-        "'reward' added, for comparisons 'reward_chosen' and 'reward_rejected'.",
+        "'reward' added, for comparisons 'reward_chosen' and 'reward_rejected'. A model "
+        "of several aspects also adds 'rewards', by aspect; 'reward' is their weighted "
+        "sum.",
     )
     score.add_argument("model", metavar="DIR")
     score.add_argument("file", metavar="FILE", nargs="?", default="-")
@@ -109,19 +111,18 @@ def _demo(arguments):
 def _score(arguments):
     import_tensorflow()
     from rmkeras.models import REWARD_MODELS, load_model
-    from rmkeras.scoring import read_texts, write_scores
+    from rmkeras.scoring import read_texts, score_columns, write_scores
 
     # The file is read before the model is loaded: a wrong name answers at once.
     texts = read_texts(arguments.file)
     model = load_model(arguments.model, REWARD_MODELS)
     rewards = model.score(texts.texts, prompts=texts.prompts)
+    aspects = None
+    if model.aspects:
+        aspects = model.score_aspects(texts.texts, prompts=texts.prompts)
     if arguments.json:
-        count, values = len(texts.rows), [float(r) for r in rewards]
-        names = [f"reward_{f}" for f in texts.fields]
-        if len(names) == 1:
-            names = ["reward"]
-        columns = {n: values[i * count : (i + 1) * count] for i, n in enumerate(names)}
-        _print_json(columns | {"n": count})
+        columns = score_columns(texts, rewards, aspects)
+        _print_json(columns | {"n": len(texts.rows)})
     else:
-        write_scores(texts, rewards, sys.stdout)
+        write_scores(texts, rewards, sys.stdout, aspects)
     return 0

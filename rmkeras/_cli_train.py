@@ -11,6 +11,7 @@ from rmkeras.quiet import import_tensorflow
 
 POINTWISE = ("huber", "mse", "bce", "raters")
 LOSSES = (*POINTWISE, "bradley-terry")
+BALANCES = ("fixed", "learned", "adaptive")
 TRAINABLE = ("rating", "preference", "unpaired-preference", "stepwise")
 
 
@@ -25,8 +26,9 @@ def add_commands(commands) -> None:
         help="train a reward model on ratings, comparisons or labels",
         description="Train a reward model on a feedback file or on the human ratings. "
         "What the file's fields say decides the task: ratings, comparisons, good and "
-        "bad answers, or steps. Ctrl-C saves what was learned; --resume goes on to "
-        "the same result.",
+        "bad answers, or steps. Ratings of two or more aspects train one trunk with a "
+        "head for each. Ctrl-C saves what was learned; --resume goes on to the same "
+        "result.",
     )
     add = train.add_argument
     add("--data", metavar="FILE|human-ratings", required=True)
@@ -49,6 +51,25 @@ def add_commands(commands) -> None:
     add("--threshold", type=float, default=0.0)
     add("--label-smoothing", type=float, default=0.0, help="of comparisons")
     add("--centering", type=float, default=0.01, help="of comparisons' rewards")
+    add(
+        "--aspects",
+        metavar="A,B|none",
+        help="which aspects of the ratings to learn (default: all, if the file has two "
+        "or more; ratings without an aspect are of 'overall'); none takes every "
+        "rating for the same thing",
+    )
+    add(
+        "--balance",
+        choices=BALANCES,
+        default="fixed",
+        help="how aspects' losses are weighed: alike, by their noise, or by whether "
+        "they still fall (default: fixed)",
+    )
+    add(
+        "--aspect-weights",
+        metavar="A=W,B=W",
+        help="how much each aspect counts in the reward (default: alike)",
+    )
     add("--epochs", type=positive)
     add("--batch-size", type=positive)
     add("--learning-rate", type=float)
@@ -84,6 +105,7 @@ def _train_reward(arguments):
     elif arguments.data == HUMAN_RATINGS:
         _, valid = _records(HUMAN_RATINGS, "validation", arguments, say)
     loss = _loss(arguments.loss, kind)
+    aspects = _aspects(arguments, kind, records)
     _, keras = import_tensorflow()
     set_precision(keras, arguments.precision, say)
     options = how | {
@@ -105,6 +127,20 @@ def _train_reward(arguments):
                 say=say,
                 **{**options, **changed},
             )
+    elif aspects:
+        from rmkeras.models.aspect_training import train_aspect_model
+
+        def fit(**changed):
+            return train_aspect_model(
+                records,
+                valid,
+                aspects=aspects,
+                loss=loss,
+                threshold=arguments.threshold,
+                balance=arguments.balance,
+                weights=_aspect_weights(arguments.aspect_weights),
+                **{**options, **changed},
+            )
     else:
         from rmkeras.models.reward_training import train_reward_model
 
@@ -124,9 +160,13 @@ def _train_reward(arguments):
     else:
         history = _train_members(fit, arguments, out)
     count = history.get("encoding", {}).get("kept") or _count(records)
-    last = {k: v[-1] for k, v in history.items() if isinstance(v, list)}
+    last = {
+        k: v[-1] for k, v in history.items() if isinstance(v, list) and k != "aspects"
+    }
     result = {"out": str(out), "type": kind, "n": count, **last}
     result["seconds"] = history["seconds"]
+    if aspects:
+        result |= {"aspects": history["aspects"], "texts": history["texts"]}
     if arguments.json:
         if "encoding" in history:
             result["encoding"] = history["encoding"]
@@ -193,6 +233,56 @@ def _loss(asked, kind):
             f"{' or '.join(allowed)}"
         )
     return asked or natural
+
+
+def _aspects(arguments, kind, records):
+    """The aspects to learn apart; none for everything that is not such ratings."""
+    asked, rated = arguments.aspects, ()
+    if asked == "none":
+        asked = ""
+    elif kind == "rating" and arguments.data != HUMAN_RATINGS:
+        from rmkeras.data import aspect_names
+
+        rated = aspect_names(records)
+    if asked:
+        asked = tuple(name.strip() for name in asked.split(",") if name.strip())
+        if unknown := [name for name in asked if name not in rated]:
+            found = ", ".join(map(repr, rated)) or f"none, being records of type {kind}"
+            raise RmkerasError(
+                f"--aspects: nobody rated {', '.join(map(repr, unknown))} in "
+                f"{arguments.data}; its aspects are {found}"
+            )
+        if len(asked) < 2:
+            raise RmkerasError(
+                f"--aspects {arguments.aspects}: one aspect needs no model of several; "
+                f"expected two or more of {', '.join(rated)}, or none"
+            )
+    found = asked or (rated if len(rated) > 1 else ())
+    if not found and (arguments.balance != "fixed" or arguments.aspect_weights):
+        raise RmkerasError(
+            "--balance and --aspect-weights are for ratings of two or more aspects, "
+            f"each learned apart; of {arguments.data} there are none"
+        )
+    return found
+
+
+def _aspect_weights(text):
+    """Reads `A=W,B=W`."""
+    weights = {}
+    for part in (text or "").split(","):
+        name, equals, value = part.rpartition("=")
+        if not part.strip():
+            continue
+        try:
+            weights[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise RmkerasError(
+                f"--aspect-weights: {part.strip()!r} is no NAME=NUMBER, such as "
+                "truthful=2,fluent=1"
+            )
+    return weights
 
 
 def _model_options(arguments):

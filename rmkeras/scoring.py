@@ -134,29 +134,57 @@ def _lines(lines, name):
     return Texts(rows, fields or SCORED[0], kind)
 
 
-def write_scores(texts: Texts, rewards, stream) -> None:
+def score_columns(texts: Texts, rewards, aspects=None) -> dict[str, list]:
+    """Puts scores into columns.
+
+    Args:
+        texts: What `read_texts` returned.
+        rewards: One number for each of `texts.texts`.
+        aspects: A dict from aspect to as many numbers, if the model judges several.
+
+    Returns:
+        A dict of lists, a value a row: `reward`, and `rewards` (a dict from aspect
+        to number) if there are aspects; of comparisons `reward_chosen` and
+        `reward_rejected`, `rewards_chosen` and `rewards_rejected`.
+    """
+    count = len(texts.rows)
+    columns = {}
+    for column, field in enumerate(texts.fields):
+        end = f"_{field}" if len(texts.fields) > 1 else ""
+        part = slice(column * count, (column + 1) * count)
+        if aspects:
+            parts = [[float(r) for r in values[part]] for values in aspects.values()]
+            columns[f"rewards{end}"] = [
+                dict(zip(aspects, row, strict=True)) for row in zip(*parts, strict=True)
+            ]
+        columns[f"reward{end}"] = [float(r) for r in rewards[part]]
+    return columns
+
+
+def write_scores(texts: Texts, rewards, stream, aspects=None) -> None:
     """Writes the rows with `reward` added: CSV as CSV, all else as JSON lines.
 
-    Comparisons get `reward_chosen` and `reward_rejected` instead.
+    Comparisons get `reward_chosen` and `reward_rejected` instead. A model of
+    several aspects adds `rewards`, an object; in CSV a cell holds it as JSON.
 
     Args:
         texts: What `read_texts` returned.
         rewards: One number for each of `texts.texts`.
         stream: Where to write text.
+        aspects: See `score_columns`.
     """
-    names = ["reward"]
-    if len(texts.fields) > 1:
-        names = [f"reward_{field}" for field in texts.fields]
-    count = len(texts.rows)
+    columns = score_columns(texts, rewards, aspects)
     scored = [
-        row
-        | {
-            name: round(float(rewards[column * count + i]), 6)
-            for column, name in enumerate(names)
-        }
+        row | {name: _rounded(values[i]) for name, values in columns.items()}
         for i, row in enumerate(texts.rows)
     ]
     if texts.kind == "csv" and scored:
+        for row in scored:
+            row |= {
+                k: json.dumps(v, ensure_ascii=False)
+                for k, v in row.items()
+                if isinstance(v, dict)
+            }
         fields = list(dict.fromkeys(key for row in scored for key in row))
         writer = csv.DictWriter(stream, fields, lineterminator="\n")
         writer.writeheader()
@@ -164,3 +192,9 @@ def write_scores(texts: Texts, rewards, stream) -> None:
         return
     for row in scored:
         stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {name: _rounded(number) for name, number in value.items()}
+    return round(value, 6)

@@ -5,6 +5,7 @@ used, because it brings TensorFlow Datasets along.
 """
 
 from rmkeras.data.archive import DOMAINS, SPLITS
+from rmkeras.data.aspects import RatedAspects, aspect_names, gather_aspects
 from rmkeras.data.chat import ChatTemplate, split_messages, split_strings
 from rmkeras.data.clean import CleanReport, clean_ratings, clean_records, whole_text
 from rmkeras.data.encode import (
@@ -71,12 +72,14 @@ __all__ = [
     "Problem",
     "PromptCompletion",
     "Prompts",
+    "RatedAspects",
     "Rating",
     "Record",
     "Stepwise",
     "Text",
     "TruncatedPair",
     "UnpairedPreference",
+    "aspect_names",
     "bucket_boundaries",
     "bucketed_batches",
     "check_ratings",
@@ -86,6 +89,7 @@ __all__ = [
     "combine_raters",
     "default_data_dir",
     "encode_pairs",
+    "gather_aspects",
     "is_prepared",
     "iter_encoded_pairs",
     "iter_records",

@@ -17,7 +17,8 @@ def read_corpus(path, say=lambda line: None, template=None):
         path: A plain text file (`.txt` or `.md`, gzipped or not): its documents are
             set apart by empty lines, or, if it has none, each line is one. Or any
             feedback file; see `read_records`. Of comparisons the chosen answers are
-            taken, of prompts and completions both.
+            taken, of prompts and completions both. Or a dataset that TFDS has
+            prepared, with a feature `text`: `tfds:NAME/CONFIG:SPLIT`.
         say: Takes one line about what was left out.
         template: How chat messages become strings.
 

@@ -8,6 +8,7 @@ import importlib
 
 _HOMES = {
     "cross_validate_pairs": "folds",
+    "evaluate_aspects": "aspects",
     "evaluate_labels": "labels",
     "evaluate_pairs": "pairs",
     "evaluate_ratings": "ratings",
@@ -15,6 +16,7 @@ _HOMES = {
     "fit_overoptimization": "overoptimization",
     "fit_tfidf_pairs": "folds",
     "measure_speed": "speed",
+    "rated_by_aspect": "aspects",
     "read_rewardbench": "rewardbench",
     "run_probes": "probes",
     "tfidf_logistic_pairs": "folds",
@@ -27,6 +29,7 @@ _HOMES = {
 
 __all__ = [
     "cross_validate_pairs",
+    "evaluate_aspects",
     "evaluate_labels",
     "evaluate_pairs",
     "evaluate_ratings",
@@ -34,6 +37,7 @@ __all__ = [
     "fit_overoptimization",
     "fit_tfidf_pairs",
     "measure_speed",
+    "rated_by_aspect",
     "read_rewardbench",
     "run_probes",
     "tfidf_logistic_pairs",

@@ -91,7 +91,7 @@ def _rating_headlines(results) -> list[dict[str, str]]:
     r = summary.mean(results["pearson"])
     human = results["one_human"]
     count = len(results["pearson"])
-    over = f", mean over {count} domains" if count > 1 else ""
+    over = f", mean over {count} {_parts(results)}s" if count > 1 else ""
     against = f"; one human reaches {fixed(summary.mean(human))}" if human else ""
     lines = [
         _headline(
@@ -119,6 +119,11 @@ def _rating_headlines(results) -> list[dict[str, str]]:
             )
         )
     return lines
+
+
+def _parts(results) -> str:
+    """What ratings are told apart by."""
+    return "aspect" if results.get("aspects") else "domain"
 
 
 def _pair_headlines(results) -> list[dict[str, str]]:
@@ -184,7 +189,8 @@ def rating_verdict(results: dict[str, Any]) -> str:
             continue
         # Beaten where even the lower end is above.
         won = [d for d in row if results["pearson_interval"][d][0] > row[d]]
-        which = {0: "no domain", len(row): "every domain"}.get(
+        part = _parts(results)
+        which = {0: f"no {part}", len(row): f"every {part}"}.get(
             len(won), ", ".join(label(d).lower() for d in won)
         )
         sentences.append(f"{name} in {which}")

@@ -31,7 +31,11 @@ from rmkeras.metrics import (
 
 
 def evaluate_ratings(
-    model: Any, records: Sequence[Any], threshold: float = 0.0, worst: int = 20
+    model: Any,
+    records: Sequence[Any],
+    threshold: float = 0.0,
+    worst: int = 20,
+    scores: Any = None,
 ) -> dict[str, Any]:
     r"""Compares a reward model with people's ratings.
 
@@ -49,6 +53,8 @@ def evaluate_ratings(
             `source`, `prompt`, `ratings` (of single people), `id`.
         threshold: Above which rating a text counts as positive.
         worst: How many of the texts that the model is most wrong about to return.
+        scores: `(n,)` scores of the records, if they are known; the model is asked
+            if `None`.
 
     Returns:
         A dict ready for JSON:
@@ -92,7 +98,7 @@ def evaluate_ratings(
     """
     records = needs_records(records, "ratings")
     texts = [rating_text(r) for r in records]
-    scores = score_texts(model, texts)
+    scores = score_texts(model, texts) if scores is None else scores
     ratings = np.array([r.rating for r in records], "float64")
     names = sources(records)
     domains = list(dict.fromkeys(names))

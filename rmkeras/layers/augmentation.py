@@ -19,6 +19,7 @@ class TokenSwap(keras.layers.Layer):
     Args:
         rate: Chance that a token changes places with the next one.
         seed: Decides the draws.
+        keep: How many tokens at the beginning stay, such as BERT's `[CLS]`.
 
     Call arguments:
         ids: `(batch, length)` ints, 0 is padding.
@@ -38,12 +39,13 @@ class TokenSwap(keras.layers.Layer):
     Source: Wei and Zou (2019), "EDA: Easy Data Augmentation Techniques", section 2.
     """
 
-    def __init__(self, rate=0.1, seed=None, name=None, **kwargs):
+    def __init__(self, rate=0.1, seed=None, keep=0, name=None, **kwargs):
         super().__init__(name=name, **kwargs)
         if not 0 <= rate <= 1:
             raise ValueError(f"rate is {rate}; expected 0 to 1")
         self.rate = rate
         self.seed = seed
+        self.keep = keep
         self.generator = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -59,6 +61,10 @@ class TokenSwap(keras.layers.Layer):
         # pair have to be real, and neither may be the last real one.
         last = ops.max(ops.where(real, place, -1), axis=1, keepdims=True)  # (B, 1)
         free = ops.logical_and(real, place < last)
+        if self.keep:
+            free = ops.logical_and(
+                free, ops.cumsum(ops.cast(real, "int32"), axis=1) > self.keep
+            )
         after = ops.roll(free, -1, axis=1)
         first = ops.logical_and(ops.logical_and(draw, free), after)
         first = ops.logical_and(
@@ -74,4 +80,9 @@ class TokenSwap(keras.layers.Layer):
 
     def get_config(self):
         """Returns what rebuilds the layer."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "seed": self.seed,
+            "keep": self.keep,
+        }

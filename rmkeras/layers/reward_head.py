@@ -10,7 +10,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="rmkeras")
 class RewardHead(keras.layers.Layer):
-    """A linear layer with one output: r = w · h + b, then a scale and a shift.
+    """A linear layer, by default of one output: r = w · h + b, then scale and shift.
 
     The weights start with standard deviation 1/√(d + 1) and the bias at 0, so
     that a fresh model's rewards have about unit size whatever the width d. The
@@ -19,14 +19,15 @@ class RewardHead(keras.layers.Layer):
 
     Args:
         scale: Fixed number that multiplies the output (a rating's standard
-            deviation, say).
-        shift: Fixed number added to it (a rating's mean).
+            deviation, say); or a list with one for each output.
+        shift: Fixed number added to it (a rating's mean); or a list.
+        outputs: Number of rewards, one for each aspect.
 
     Call arguments:
         h: `(batch, dim)`.
 
     Returns:
-        `(batch, 1)` float32.
+        `(batch, outputs)` float32.
 
     Example:
 
@@ -39,10 +40,11 @@ class RewardHead(keras.layers.Layer):
     appendix B.1.
     """
 
-    def __init__(self, scale=1.0, shift=0.0, name=None, **kwargs):
+    def __init__(self, scale=1.0, shift=0.0, outputs=1, name=None, **kwargs):
         super().__init__(name=name, **kwargs)
         self.scale = scale
         self.shift = shift
+        self.outputs = outputs
 
     def build(self, input_shape):
         """Creates w and b."""
@@ -50,7 +52,7 @@ class RewardHead(keras.layers.Layer):
             return
         dim = input_shape[-1]
         self.kernel = self.add_weight(
-            shape=(dim, 1),
+            shape=(dim, self.outputs),
             initializer=keras.initializers.RandomNormal(
                 stddev=1.0 / math.sqrt(dim + 1)
             ),
@@ -60,7 +62,7 @@ class RewardHead(keras.layers.Layer):
             name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(1,),
+            shape=(self.outputs,),
             initializer="zeros",
             dtype="float32",
             autocast=False,
@@ -71,13 +73,22 @@ class RewardHead(keras.layers.Layer):
     def call(self, h):
         """Scores; see the class."""
         h = ops.cast(h, "float32")
-        reward = ops.matmul(h, self.kernel) + self.bias  # (B, 1)
-        return reward * self.scale + self.shift
+        reward = ops.matmul(h, self.kernel) + self.bias  # (B, outputs)
+        scale, shift = (
+            ops.convert_to_tensor(value, "float32")
+            for value in (self.scale, self.shift)
+        )
+        return reward * scale + shift
 
     def compute_output_shape(self, input_shape):
-        """Returns `(batch, 1)`."""
-        return (input_shape[0], 1)
+        """Returns `(batch, outputs)`."""
+        return (input_shape[0], self.outputs)
 
     def get_config(self):
         """Returns what rebuilds the layer."""
-        return {**super().get_config(), "scale": self.scale, "shift": self.shift}
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "shift": self.shift,
+            "outputs": self.outputs,
+        }

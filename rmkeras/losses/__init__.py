@@ -1,7 +1,12 @@
 """Losses and policy objectives, in `keras.ops` only."""
 
 from rmkeras.losses.listwise import BestOfN, PlackettLuce
-from rmkeras.losses.multitask import AdaptiveWeights, AspectLoss, UncertaintyWeights
+from rmkeras.losses.multitask import (
+    AdaptiveWeights,
+    AspectLoss,
+    UncertaintyWeights,
+    dynamic_weights,
+)
 from rmkeras.losses.pairwise import BradleyTerry
 from rmkeras.losses.pointwise import RaterSpread
 from rmkeras.losses.policy import (
@@ -26,6 +31,7 @@ __all__ = [
     "UncertaintyWeights",
     "clipped_policy_loss",
     "clipped_value_loss",
+    "dynamic_weights",
     "kl_estimate",
     "masked_average",
     "preference_policy_loss",

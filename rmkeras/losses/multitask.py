@@ -100,6 +100,8 @@ class UncertaintyWeights(keras.layers.Layer):
 
     Call arguments:
         losses: `(tasks,)`: the mean loss of each.
+        present: `(tasks,)` of 1 and 0, or `None` for all: a task of which a batch
+            holds nothing adds nothing, and its σ stays.
 
     Returns:
         A scalar, to be minimised together with the model.
@@ -123,14 +125,37 @@ class UncertaintyWeights(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, losses):
+    def call(self, losses, present=None):
         """Weighs; see the class."""
         s = ops.convert_to_tensor(self.log_variance)
-        return ops.sum(0.5 * ops.exp(-s) * losses + 0.5 * s)
+        each = 0.5 * ops.exp(-s) * losses + 0.5 * s
+        return ops.sum(each if present is None else each * present)
 
     def get_config(self):
         """Returns what rebuilds the layer."""
         return {**super().get_config(), "tasks": self.tasks}
+
+
+def dynamic_weights(losses, before, temperature=2.0):
+    """Weights of tasks from how fast their losses fall; see `AdaptiveWeights`.
+
+    Args:
+        losses, before: `(tasks,)`: the mean losses of the last epoch and of the one
+            before.
+        temperature: T; a large one makes the weights equal.
+
+    Returns:
+        `(tasks,)` numbers with mean 1.
+
+    Example:
+
+    >>> from rmkeras.losses import dynamic_weights
+    >>> dynamic_weights([0.5, 1.0], [1.0, 1.0]).round(2).tolist()
+    [0.88, 1.12]
+    """
+    pace = np.asarray(losses) / np.maximum(before, 1e-12) / temperature
+    share = np.exp(pace - pace.max())
+    return len(pace) * share / share.sum()
 
 
 class AdaptiveWeights(keras.callbacks.Callback):
@@ -173,6 +198,6 @@ class AdaptiveWeights(keras.callbacks.Callback):
         self.seen.append(losses.sum(axis=0) / rated)
         if len(self.seen) < 2:
             return
-        pace = self.seen[-1] / np.maximum(self.seen[-2], 1e-12) / self.temperature
-        share = np.exp(pace - pace.max())
-        self.loss.current.assign(len(pace) * share / share.sum())
+        self.loss.current.assign(
+            dynamic_weights(self.seen[-1], self.seen[-2], self.temperature)
+        )

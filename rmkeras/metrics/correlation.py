@@ -129,6 +129,9 @@ class PearsonCorrelation(keras.metrics.Metric):
     Args:
         name: The metric's name.
         dtype: Type of the sums.
+        column: Of targets and predictions `(batch, aspects)`, the aspect that is
+            compared; targets of NaN, which nobody rated, are left out. Without it
+            there is one prediction a text.
 
     Call arguments (`update_state`):
         y_true: Tensor of shape `(batch,)` or `(batch, 1)`; or `(batch, 2)` as for
@@ -150,8 +153,14 @@ class PearsonCorrelation(keras.metrics.Metric):
     formula needs the extra digits.
     """
 
-    def __init__(self, name: str = "pearson", dtype: str = "float64"):
+    def __init__(
+        self,
+        name: str = "pearson",
+        dtype: str = "float64",
+        column: int | None = None,
+    ):
         super().__init__(name=name, dtype=dtype)
+        self.column = column
         # One vector: weight, t, y, tt, yy, ty. Sums add up across replicas.
         # Keras makes it float32 unless the type is named.
         self.sums = self.add_variable(
@@ -162,7 +171,9 @@ class PearsonCorrelation(keras.metrics.Metric):
         """Adds a batch; see the class for the arguments."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         shape = y_true.shape
-        if len(shape) == 2 and shape[1] == 2 and y_pred.shape[-1] != 2:
+        if self.column is not None:
+            y_true, y_pred = y_true[:, self.column], y_pred[:, self.column]
+        elif len(shape) == 2 and shape[1] == 2 and y_pred.shape[-1] != 2:
             y_true = y_true[:, :1]  # The second column is the raters' spread.
         t = ops.reshape(ops.cast(y_true, self.dtype), (-1,))
         y = ops.reshape(ops.cast(y_pred, self.dtype), (-1,))
@@ -170,6 +181,10 @@ class PearsonCorrelation(keras.metrics.Metric):
             w = ops.ones_like(t)
         else:
             w = ops.reshape(ops.cast(sample_weight, self.dtype), (-1,))
+        if self.column is not None:
+            rated = ops.logical_not(ops.isnan(t))
+            t = ops.where(rated, t, 0.0)
+            w = w * ops.cast(rated, w.dtype)
         parts = [ops.ones_like(t), t, y, t * t, y * y, t * y]
         self.sums.assign_add(ops.sum(ops.stack(parts) * w, axis=1))
 
@@ -193,4 +208,4 @@ class PearsonCorrelation(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        return {"name": self.name, "dtype": self.dtype}
+        return {"name": self.name, "dtype": self.dtype, "column": self.column}

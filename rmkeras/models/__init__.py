@@ -1,6 +1,7 @@
 """Reward models and language models, all of them `keras.Model`s."""
 
 import rmkeras.metrics  # noqa: F401  (registers what compiled models name)
+from rmkeras.models.aspect_model import AspectRewardModel
 from rmkeras.models.backbone import BackboneEncoder
 from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
@@ -22,6 +23,7 @@ from rmkeras.models.saving import load_model
 __all__ = [
     "REWARD_MODELS",
     "AdamW",
+    "AspectRewardModel",
     "BackboneEncoder",
     "BertEncoder",
     "CausalLM",

@@ -66,6 +66,9 @@ class RewardEnsemble(keras.Model):
         self.task = members[0].task
         self.max_length = min(member.max_length for member in members)
         self.built = True  # The members come built.
+        if len({member.aspects for member in members}) > 1:
+            raise ValueError("the members judge different aspects; expected the same")
+        self.aspects = members[0].aspects
 
     @property
     def tokenizer(self):
@@ -86,6 +89,10 @@ class RewardEnsemble(keras.Model):
         """Combines the members' rewards; see the class."""
         each = ops.stack([m(ids, training=training) for m in self.members])  # (M, B, 1)
         return self._combine(each)
+
+    def reward(self, ids):
+        """Scores ids inside a graph; see `RewardModel.reward`."""
+        return self._combine(ops.stack([m.reward(ids) for m in self.members]))
 
     def _combine(self, each):
         if self.how == "minimum":
@@ -120,6 +127,21 @@ class RewardEnsemble(keras.Model):
         """
         each = self.score_members(texts, batch_size, prompts)
         return ops.convert_to_numpy(self._combine(each))
+
+    def score_aspects(self, texts, batch_size=256, prompts=None):
+        """Scores each aspect with all members together.
+
+        Args:
+            texts, batch_size, prompts: See `RewardModel.score`.
+
+        Returns:
+            A dict from aspect to `(n,)` float32.
+        """
+        each = [m.score_aspects(texts, batch_size, prompts) for m in self.members]
+        return {
+            name: ops.convert_to_numpy(self._combine(np.stack([e[name] for e in each])))
+            for name in self.aspects
+        }
 
     def uncertainty(self, texts, batch_size=256, prompts=None):
         """Returns how far the members are apart.

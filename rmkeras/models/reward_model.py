@@ -60,6 +60,9 @@ class RewardModel(keras.Model):
     Source: Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section 3.5.
     """
 
+    aspects = ()
+    """Names of what is rated; empty for a model with one reward."""
+
     def __init__(
         self,
         tokenizer,
@@ -71,6 +74,8 @@ class RewardModel(keras.Model):
         shift=0.0,
         max_length=128,
         cut="end",
+        augment=None,
+        head=None,
         name=None,
         **kwargs,
     ):
@@ -86,8 +91,9 @@ class RewardModel(keras.Model):
         self.shift = float(shift)
         self.max_length = max_length
         self.cut = cut
+        self.augment = augment
         self.head_dropout = keras.layers.Dropout(dropout)
-        self.head = RewardHead(self.scale, self.shift, name="head")
+        self.head = head or RewardHead(self.scale, self.shift, name="head")
 
     def build(self, input_shape=None):
         """Creates the weights for ids `(batch, length)`."""
@@ -106,10 +112,23 @@ class RewardModel(keras.Model):
         if candidates:
             shape = ops.shape(ids)  # (B, K, L)
             ids = ops.reshape(ids, (-1, shape[2]))  # (B·K, L)
+        if self.augment is not None:
+            ids = self.augment(ids, training=training)
         h = self.encoder(ids, training=training)  # (B, L, D)
         h = self.pooling(h, mask=ops.not_equal(ids, 0))  # (B, P)
         reward = self.head(self.head_dropout(h, training=training))  # (B, 1)
         return ops.reshape(reward, shape[:2]) if candidates else reward
+
+    def reward(self, ids):
+        """Scores ids inside a graph.
+
+        Args:
+            ids: `(batch, length)` ints.
+
+        Returns:
+            `(batch,)` float32: ratings, or a classifier's logits.
+        """
+        return self(ids, training=False)[:, 0]
 
     def encode(self, texts, prompts=None):
         """Turns strings into lists of ids, at most `max_length` long.
@@ -158,6 +177,19 @@ class RewardModel(keras.Model):
 
     def score_ids(self, rows, batch_size=256):
         """Scores lists of ids, as `encode` returns them; see `score`."""
+        rewards = self.outputs_of(rows, batch_size)[:, 0]
+        return probability(rewards) if self.task == "classification" else rewards
+
+    def outputs_of(self, rows, batch_size=256):
+        """Runs the network on lists of ids.
+
+        Args:
+            rows: `n` lists of ids, as `encode` returns them.
+            batch_size: Texts a batch.
+
+        Returns:
+            `(n, outputs)` float32: ratings, or a classifier's logits.
+        """
         if not hasattr(self, "_compiled_call"):
             import tensorflow as tf
 
@@ -166,7 +198,7 @@ class RewardModel(keras.Model):
                 lambda ids: self(ids, training=False),
                 input_signature=[tf.TensorSpec((None, None), "int32")],
             )
-        rewards = np.zeros(len(rows), "float32")
+        found = np.zeros((len(rows), self.head.outputs), "float32")
         # Neighbours in length share a batch, so that little padding is computed.
         order = np.argsort([len(r) for r in rows], kind="stable")
         for start in range(0, len(rows), batch_size):
@@ -174,10 +206,8 @@ class RewardModel(keras.Model):
             # Widths are multiples of 8: a stable shape costs no new buffers.
             width = max(len(rows[i]) for i in index)
             ids = pad([rows[i] for i in index], -(-width // 8) * 8)
-            rewards[index] = self._compiled_call(ids).numpy()[:, 0]
-        if self.task == "classification":
-            rewards = 1.0 / (1.0 + np.exp(-rewards))
-        return rewards
+            found[index] = self._compiled_call(ids).numpy()
+        return found
 
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""
@@ -192,6 +222,7 @@ class RewardModel(keras.Model):
             "shift": self.shift,
             "max_length": self.max_length,
             "cut": self.cut,
+            "augment": keras.saving.serialize_keras_object(self.augment),
         }
 
     @classmethod
@@ -199,11 +230,17 @@ class RewardModel(keras.Model):
         """Rebuilds the model from `get_config`'s result."""
         config = dict(config)
         config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
-        for key in ("encoder", "pooling"):
+        # Models that were saved before there was one have no "augment".
+        for key in ("encoder", "pooling", *({"augment"} & config.keys())):
             config[key] = keras.saving.deserialize_keras_object(
                 config[key], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def probability(logits):
+    """Turns a classifier's logits, a NumPy array, into probabilities."""
+    return 1.0 / (1.0 + np.exp(-logits))
 
 
 def lstm_reward_model(

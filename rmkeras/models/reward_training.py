@@ -113,6 +113,24 @@ def build_on_texts(model, texts, tokenizer, vocabulary_size, options):
     return BUILDERS[model](tokenizer, **options)
 
 
+def recipe(model, epochs=None, batch_size=None, learning_rate=None):
+    """Fills in what an architecture needs to learn well in few passes.
+
+    Args:
+        model: A key of `BUILDERS`, or anything else for a pretrained model.
+        epochs, batch_size, learning_rate: What the user said, or `None`.
+
+    Returns:
+        The three of them.
+    """
+    defaults = DEFAULTS[model if model in BUILDERS else "pretrained"]
+    return (
+        epochs or defaults["epochs"],
+        batch_size or defaults["batch_size"],
+        learning_rate or defaults["learning_rate"],
+    )
+
+
 def reward_batches(model, records, batch_size, threshold=0.0, seed=None, epoch=0):
     """Batches `(ids, targets)` of rating records, neighbours in length together.
 
@@ -259,10 +277,13 @@ def train_reward_model(
     built = build_on_texts(
         model, lambda: (r.text for r in read()), tokenizer, vocabulary_size, options
     )
-    defaults = DEFAULTS[model if model in BUILDERS else "pretrained"]
-    epochs = epochs or defaults["epochs"]
-    batch_size = batch_size or defaults["batch_size"]
-    rate = learning_rate or defaults["learning_rate"]
+    if built.aspects:
+        raise RmkerasError(
+            f"{model} judges {', '.join(built.aspects)}, and these ratings are of no "
+            "aspect, or of one alone; give ratings with a field 'aspect', or another "
+            "--model"
+        )
+    epochs, batch_size, rate = recipe(model, epochs, batch_size, learning_rate)
     if callable(records):
         steps = -(-len(ratings) // batch_size)
     else:

@@ -43,6 +43,7 @@ def load_model(path, kind=None):
     """
     # The classes register themselves with Keras when they are imported.
     from rmkeras.models import (  # noqa: F401
+        aspect_model,
         backbone,
         bert,
         causal_lm,

@@ -139,6 +139,7 @@ def train(
     patience=None,
     monitor="val_loss",
     log_dir=None,
+    after_epoch=None,
 ):
     """Fits a compiled model, saves it on the way, and can go on where it stopped.
 
@@ -164,6 +165,8 @@ def train(
             epoch's weights are what is returned and saved then. Off if `None`.
         monitor: What has to improve. Losses and errors fall, all else rises.
         log_dir: Folder for TensorBoard: the loss by step, all scores by epoch.
+        after_epoch: A function of the model, called when an epoch is complete and
+            before it is saved.
 
     Returns:
         The trained model (another object than `model` if it was resumed) and a
@@ -214,6 +217,8 @@ def train(
                 f"{out} and can be used. Go on with: "
                 f"{how_to_resume or 'train(…, resume=True)'}"
             )
+        if after_epoch is not None:
+            after_epoch(model)
         if validation is not None:
             scores = model.evaluate(validation, verbose=0, return_dict=True)
             logs.update({f"val_{k}": v for k, v in scores.items()})

@@ -80,5 +80,5 @@ class LearnedReward(Reward):
     def score_ids(self, ids, tokenizer):
         """Scores ids in the graph where the tokenisers agree; see `Reward`."""
         if self.in_graph(tokenizer):
-            return (self.model(ids, training=False)[:, 0] - self.shift) / self.scale
+            return (self.model.reward(ids) - self.shift) / self.scale
         return super().score_ids(ids, tokenizer)

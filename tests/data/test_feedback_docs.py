@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rmkeras.data import ChatTemplate, read_records, record_type
+from rmkeras.data import ChatTemplate, gather_aspects, read_records, record_type
 from rmkeras.data.schemas import SCHEMAS
 from rmkeras.data.source import MAX_LINE
 
@@ -37,3 +37,12 @@ def test_the_limit_and_the_default_template():
     rows = dict(re.findall(r'^\| `(\w+)` \| `"(.+)"` \|$', PAGE, re.MULTILINE))
     formats = {role: f.encode().decode("unicode_escape") for role, f in rows.items()}
     assert formats == ChatTemplate().formats
+
+
+def test_the_example_of_several_aspects(tmp_path):
+    [block] = re.findall(r"## Several aspects.+?```\n(.+?)```", PAGE, re.DOTALL)
+    path = tmp_path / "r.jsonl"
+    path.write_text(block)
+    cheese, rain = gather_aspects(read_records(path))
+    assert cheese.ratings == {"truthful": [1.0], "creative": [4.0]}
+    assert rain.ratings == {"truthful": [5.0]}

@@ -1,13 +1,23 @@
+import json
 import os
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from rmkeras.data import Preference, Stepwise, check_records, iter_records, read_records
+from rmkeras.cli import main
+from rmkeras.data import (
+    Preference,
+    Stepwise,
+    check_records,
+    iter_records,
+    read_corpus,
+    read_records,
+)
 from rmkeras.errors import RmkerasError
 
 PAIRS = [("p1", "a", "b", 0.5), ("p2", "c", "d", float("nan")), ("p3", "ü", "f", 2.0)]
+TEXTS = [f"A {w} film,\n\nnumber {i}." for i, w in enumerate(["good", "dull"] * 20)]
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +28,8 @@ def folder(tmp_path_factory):
     class ToyPrefs(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
         BUILDER_CONFIGS: ClassVar = [
-            tfds.core.BuilderConfig(name=n) for n in ("pairs", "chat", "steps")
+            tfds.core.BuilderConfig(name=n)
+            for n in ("pairs", "chat", "steps", "texts", "articles")
         ]
 
         def _info(self):
@@ -36,6 +47,12 @@ def folder(tmp_path_factory):
                     "completions": tfds.features.Sequence(text),
                     "labels": tfds.features.Sequence(tfds.features.Scalar(np.bool_)),
                 },
+                # As in imdb_reviews.
+                "texts": {
+                    "text": text,
+                    "label": tfds.features.ClassLabel(names=["neg", "pos"]),
+                },
+                "articles": {"article": text},
             }[self.builder_config.name]
             return tfds.core.DatasetInfo(
                 builder=self,
@@ -51,6 +68,13 @@ def folder(tmp_path_factory):
 
         def _generate_examples(self):
             kind = self.builder_config.name
+            if kind == "texts":
+                for i, words in enumerate(TEXTS):
+                    yield i, {"text": words, "label": -1 if i % 3 else 1}
+                return
+            if kind == "articles":
+                yield 0, {"article": "No text"}
+                return
             for i, (prompt, chosen, rejected, margin) in enumerate(PAIRS):
                 sides = {"chosen": chosen, "rejected": rejected}
                 if kind == "pairs":
@@ -69,7 +93,7 @@ def folder(tmp_path_factory):
                     yield i, {"prompt": prompt, **steps}
 
     data_dir = tmp_path_factory.mktemp("tfds")
-    for name in ("pairs", "chat", "steps"):
+    for name in ("pairs", "chat", "steps", "texts", "articles"):
         ToyPrefs(data_dir=data_dir, config=name).download_and_prepare()
     return data_dir
 
@@ -104,7 +128,8 @@ def test_pairs_with_a_margin_that_is_no_number():
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("tfds:toy_prefs", "choose a config: toy_prefs/chat, toy_prefs/pairs"),
+        ("tfds:toy_prefs/articles", "article.*text"),
+        ("tfds:toy_prefs", "choose a config: toy_prefs/articles, toy_prefs/chat"),
         ("tfds:toy_prefs/pairs:dev", "there is no split 'dev'; expected one of"),
         ("tfds:imdb_reviews", "prepare it with: tfds build imdb_reviews"),
         ("tfds:", "no prepared dataset"),
@@ -113,3 +138,22 @@ def test_pairs_with_a_margin_that_is_no_number():
 def test_what_is_not_there_is_named_and_never_downloaded(address, message):
     with pytest.raises(RmkerasError, match=message):
         read_records(address)
+
+
+def test_a_text_set_is_a_corpus():
+    # A document may hold empty lines: they do not cut it.
+    assert read_corpus("tfds:toy_prefs/texts:train") == TEXTS
+    assert read_corpus("tfds:toy_prefs/texts:test[:10%]") == TEXTS[:4]
+    with pytest.raises(RmkerasError, match="prepare it with: tfds build lm1b"):
+        read_corpus("tfds:lm1b")
+
+
+def test_a_language_model_is_pretrained_on_it(capsys, tmp_path):
+    data = ["--data", "tfds:toy_prefs/texts", "--valid", "tfds:toy_prefs/texts:test"]
+    shape = ["--dim", "16", "--layers", "1", "--heads", "2", "--vocabulary-size", "300"]
+    command = ["train-lm", *data, *shape, "--epochs", "2", "--batch-size", "4"]
+    assert main([*command, "--out", str(tmp_path / "lm"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == len(TEXTS) and 1 < found["perplexity"] < 300
+    assert main(["train-lm", "--data", "tfds:none", "--out", str(tmp_path / "x")]) == 2
+    assert "tfds build none" in capsys.readouterr().err

@@ -42,3 +42,10 @@ def test_it_works_inside_a_model():
     model = keras.Model(inputs, TokenSwap(0.5, seed=1)(inputs))
     ids = np.array([[5, 6, 7, 8, 1, 0]])
     np.testing.assert_array_equal(model.predict(ids, verbose=0), ids)
+
+
+def test_tokens_at_the_beginning_may_be_kept():
+    ids = np.array([[9, 5, 6, 7, 8, 1, 0], [0, 0, 9, 5, 6, 7, 1]])
+    out = np.array(TokenSwap(1.0, keep=1)(ids, training=True))
+    assert (out[ids == 9] == 9).all() and (out != ids).any(axis=1).all()
+    np.testing.assert_array_equal(np.sort(out), np.sort(ids))

@@ -15,6 +15,8 @@ MODULES = [
     *(f"rmkeras.models.{m}" for m in ("ngram", "optimizer", "recurrent_lm", "sft")),
     *(f"rmkeras.layers.{m}" for m in ("fused", "rotary")),
     *(f"rmkeras.data.{m}" for m in ("packing", "sft", "texts")),
+    *("rmkeras.data.aspects", "rmkeras.evaluate.aspects"),
+    *("rmkeras.losses.multitask", "rmkeras.models.aspect_model"),
     "rmkeras.metrics.answers",
     "rmkeras.losses.policy",
     *(f"rmkeras.rewards.{m}" for m in ("base", "learned")),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rmkeras.errors import RmkerasError
+from rmkeras.layers import TokenSwap
 from rmkeras.models import (
     CausalLM,
     RewardModel,
@@ -138,6 +139,23 @@ def test_loading_says_what_is_wrong(tokenizer, tmp_path):
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(RmkerasError, match="not a complete"):
         load_model(file)
+
+
+def test_words_are_swapped_in_training_alone(tokenizer, tmp_path):
+    plain = lstm_reward_model(tokenizer, dim=8, units=6, token_dropout=0.0, dropout=0.0)
+    swapped = RewardModel(
+        tokenizer, plain.encoder, plain.pooling, augment=TokenSwap(1.0, seed=0)
+    )
+    swapped.build()
+    swapped.head.set_weights(plain.head.get_weights())
+    np.testing.assert_allclose(swapped.score(TEXTS), plain.score(TEXTS), atol=1e-6)
+    ids = pad(plain.encode(["a bad, long and boring film"]))
+    ids = np.concatenate([ids, np.array(TokenSwap(1.0)(ids, training=True))])
+    same, trained = plain(ids[1:]).numpy(), swapped(ids[:1], training=True).numpy()
+    np.testing.assert_allclose(trained, same, atol=1e-6)
+    assert abs(plain(ids[:1]).numpy() - same).max() > 1e-6
+    swapped.save(tmp_path / "model.keras")
+    assert load_model(tmp_path).augment.rate == 1.0
 
 
 def test_an_unknown_task_is_refused(tokenizer):
