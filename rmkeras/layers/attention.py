@@ -84,9 +84,8 @@ class MultiHeadAttention(keras.layers.Layer):
             `(batch, cache_length)`. Or, without a cache, ints: the number of the
             document that each token of a packed row belongs to, 0 for padding;
             then no token sees another document.
-        cache: `None`, or `(keys, values)`: `(batch, heads, key_dim, cache_length)`
-            and `(batch, heads, cache_length, key_dim)`. Keys lie across, so that
-            one query times all keys reads memory in order.
+        cache: `None`, or `(keys, values)`, both `(batch, heads, cache_length,
+            key_dim)`.
         cache_index: Position in the cache of the first row of `x`.
         positions: `(batch, length)` ints, for rotary attention.
         layout: A `TokenLayout`; then `x` is `(tokens, dim)` without padding, and
@@ -219,23 +218,22 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.transpose(mixed, (0, 2, 1, 3))  # (B, L, H, D)
 
     def _attend_cached(self, parts, mask, cache, start):
-        query, key, value = parts
-        columns = ops.transpose(key, (0, 2, 3, 1))  # (B, H, D, L)
-        rows = ops.transpose(value, (0, 2, 1, 3))  # (B, H, L, D)
-        columns = ops.slice_update(cache[0], (0, 0, 0, start), columns)
-        rows = ops.slice_update(cache[1], (0, 0, start, 0), rows)
-        query = ops.transpose(query, (0, 2, 1, 3)) / math.sqrt(self._head)
-        logits = ops.cast(ops.matmul(query, columns), "float32")  # (B, H, L, K)
+        query, key, value = (ops.transpose(p, (0, 2, 1, 3)) for p in parts)
+        keys = ops.slice_update(cache[0], (0, 0, start, 0), key)  # (B, H, K, D)
+        values = ops.slice_update(cache[1], (0, 0, start, 0), value)
+        query = query / math.sqrt(self._head)  # (B, H, L, D)
+        logits = ops.matmul(query, ops.swapaxes(keys, -1, -2))  # (B, H, L, K)
+        logits = ops.cast(logits, "float32")
         # Places that are not filled yet lie in every query's future.
-        place = ops.arange(ops.shape(rows)[2])
+        place = ops.arange(ops.shape(keys)[2])
         turn = start + ops.arange(ops.shape(query)[2])
         allowed = (place[None, :] <= turn[:, None])[None]  # (1, L, K)
         if mask is not None:
             allowed = ops.logical_and(allowed, ops.cast(mask, "bool")[:, None, :])
         logits = logits + ops.where(allowed, 0.0, -1e9)[:, None]
-        weights = ops.cast(ops.softmax(logits, axis=-1), rows.dtype)
-        mixed = ops.transpose(ops.matmul(weights, rows), (0, 2, 1, 3))
-        return mixed, (columns, rows)  # (B, L, H, D)
+        weights = ops.cast(ops.softmax(logits, axis=-1), values.dtype)
+        mixed = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))
+        return mixed, (keys, values)  # (B, L, H, D)
 
     def compute_mask(self, inputs, mask=None):
         """Passes the padding mask on."""

@@ -287,18 +287,35 @@ def _weights(query, key, mask, causal):
 
 
 def _rows(x):
-    return ops.transpose(x, (0, 2, 1, 3))  # (B, L, H, D) <-> (B, H, L, D)
+    return _transpose(x, (0, 2, 1, 3))  # (B, L, H, D) <-> (B, H, L, D)
 
 
 def _columns(x):
     # In one step. Swapping the last two axes afterwards would be folded into the
     # product by TensorFlow's optimiser, which multiplies by a matrix that it has
     # to read across at a third of the speed.
-    return ops.transpose(x, (0, 2, 3, 1))  # (B, L, H, D) -> (B, H, D, L)
+    return _transpose(x, (0, 2, 3, 1))  # (B, L, H, D) -> (B, H, D, L)
 
 
 def _from_columns(x):
-    return ops.transpose(x, (0, 3, 1, 2))  # (B, H, D, L) -> (B, L, H, D)
+    return _transpose(x, (0, 3, 1, 2))  # (B, H, D, L) -> (B, L, H, D)
+
+
+INTEGERS = {"float32": "int32", "bfloat16": "int16", "float16": "int16"}
+
+
+def _transpose(x, axes):
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    plain = keras.backend.backend() != "tensorflow" or dtype not in INTEGERS
+    if plain or _inside_xla():
+        return ops.transpose(x, axes)
+    import tensorflow as tf
+
+    # What follows has no gradient of its own; the caller's is written by hand. Read as integers of the same width. On floats TensorFlow calls oneDNN, which
+    # plans each transposition anew; for tensors as small as these the plan takes
+    # longer than the work.
+    turned = tf.transpose(tf.bitcast(x, INTEGERS[dtype]), axes)
+    return tf.bitcast(turned, x.dtype)
 
 
 @functools.cache
@@ -325,8 +342,9 @@ def _attention_in_cache(causal):
         arrays = [
             tf.TensorArray(t.dtype, count, infer_shape=False) for t in tensors[:results]
         ]
+        # Two at a time: one part's small steps hide behind the other's products.
         _, arrays = tf.while_loop(
-            lambda i, _: i < count, body, (0, arrays), parallel_iterations=1
+            lambda i, _: i < count, body, (0, arrays), parallel_iterations=2
         )
         return [tf.ensure_shape(a.concat(), tensors[0].shape) for a in arrays]
 

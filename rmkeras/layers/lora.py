@@ -80,6 +80,13 @@ class LoRADense(keras.layers.Dense):
             y = y + self.bias
         return y if self.activation is None else self.activation(y)
 
+    def merged_kernel(self):
+        """Returns W + (α / r) A B, `(inputs, units)`: what the layer multiplies by."""
+        if not self.rank:
+            return ops.convert_to_tensor(self.kernel)
+        scale = (self.alpha or self.rank) / self.rank
+        return self._kernel + ops.matmul(self.lora_a, self.lora_b) * scale
+
     def save_own_variables(self, store):
         """Saves every weight under its name."""
         for weight in self._own_weights():
@@ -105,6 +112,15 @@ def freeze_all_but_lora(layer) -> None:
 
     Args:
         layer: A built layer that contains `LoRADense` layers.
+
+    Example:
+
+    >>> import keras
+    >>> from rmkeras.layers import LoRADense, freeze_all_but_lora
+    >>> net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), LoRADense(2, 1)])
+    >>> freeze_all_but_lora(net)
+    >>> [w.name for w in net.trainable_variables]
+    ['lora_a', 'lora_b']
     """
     for weight in layer.weights:
         if "lora_" not in weight.name and "seed" not in weight.name:

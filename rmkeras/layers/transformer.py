@@ -160,13 +160,14 @@ class TransformerBlock(keras.layers.Layer):
         if not self.norm_first:
             h = self.attention_norm(h, training=training)
         y = self.outer_norm(h, training=training) if self.norm_first else h
-        y = self.outer(self._activate(self.inner(y), training))  # (B, L, D)
+        y = self.outer(self.activate(self.inner(y), training))  # (B, L, D)
         y = h + self.dropout_layer(y, training=training)
         if not self.norm_first:
             y = self.outer_norm(y, training=training)
         return y if cache is None else (y, cache)
 
-    def _activate(self, x, training):
+    def activate(self, x, training=False):
+        """Applies f to each entry of `x`, in one pass over memory if `training`."""
         if self.activation in ("gelu", "gelu_approximate"):
             fuse = bool(training) and x.shape[-1] >= WIDE
             return gelu(x, self.activation == "gelu_approximate", fuse)

@@ -17,6 +17,14 @@ class TokenLayout(NamedTuple):
         inverse: `(batch · length,)` ints: the number of the real token at each
             place; at padding that of some neighbour.
         mask: Booleans `(batch, length)`, true for real tokens.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from rmkeras.layers import token_layout
+    >>> layout = token_layout(np.array([[True, True], [True, False]]))
+    >>> layout.index.numpy().tolist(), layout.real.numpy().tolist()
+    ([0, 1, 2], [True, True, True])
     """
 
     index: Any
@@ -79,6 +87,15 @@ def remove_padding(x, layout):
 
     Returns:
         `(tokens, dim)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from rmkeras.layers import remove_padding, token_layout
+    >>> layout = token_layout(np.array([[True, True], [True, False]]))
+    >>> x = np.array([[[1.0], [2.0]], [[3.0], [9.0]]], "float32")
+    >>> remove_padding(x, layout).numpy().ravel().tolist()
+    [1.0, 2.0, 3.0]
     """
 
     # Left to automatic differentiation, a gather's gradient adds rows up one by
@@ -105,6 +122,16 @@ def restore_padding(flat, layout):
     Returns:
         `(batch, length, dim)`. Places of padding hold copies of real tokens, so
         whoever reads it has to mask them; nothing flows back from them.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from rmkeras.layers import restore_padding, token_layout
+    >>> mask = np.array([[True, True], [True, False]])
+    >>> flat = np.array([[1.0], [2.0], [3.0]], "float32")
+    >>> x = restore_padding(flat, token_layout(mask)).numpy()
+    >>> x[mask].ravel().tolist()
+    [1.0, 2.0, 3.0]
     """
 
     @ops.custom_gradient

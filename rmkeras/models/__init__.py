@@ -1,15 +1,16 @@
 """Reward models and language models, all of them `keras.Model`s."""
 
-import rmkeras.metrics  # noqa: F401  (registers what compiled models name)
+import rmkeras.metrics.streaming  # noqa: F401  (registers what compiled models name)
 from rmkeras.models.aspect_model import AspectRewardModel
 from rmkeras.models.backbone import BackboneEncoder
 from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.encoders import LSTMEncoder, TransformerEncoder
 from rmkeras.models.ensemble import REWARD_MODELS, RewardEnsemble
+from rmkeras.models.ilql_model import ILQLModel
 from rmkeras.models.masked_lm import MaskedLM
 from rmkeras.models.ngram import NGramLM
-from rmkeras.models.optimizer import AdamW, WarmupCosine
+from rmkeras.models.optimizer import Adam, AdamW, WarmupCosine
 from rmkeras.models.pretrained import load_pretrained, pretrained_reward_model
 from rmkeras.models.recurrent_lm import RecurrentLM
 from rmkeras.models.reward_model import (
@@ -22,11 +23,13 @@ from rmkeras.models.saving import load_model
 
 __all__ = [
     "REWARD_MODELS",
+    "Adam",
     "AdamW",
     "AspectRewardModel",
     "BackboneEncoder",
     "BertEncoder",
     "CausalLM",
+    "ILQLModel",
     "LSTMEncoder",
     "MaskedLM",
     "NGramLM",

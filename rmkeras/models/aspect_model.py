@@ -9,7 +9,7 @@ from keras import ops
 from rmkeras.layers.reward_head import RewardHead
 from rmkeras.losses.multitask import AspectLoss, UncertaintyWeights, dynamic_weights
 from rmkeras.losses.pairwise import BradleyTerry
-from rmkeras.models.reward_model import RewardModel, probability
+from rmkeras.models.reward_model import RewardModel
 
 BALANCES = ("fixed", "learned", "adaptive")
 
@@ -236,12 +236,11 @@ class AspectRewardModel(RewardModel):
         self.loss_sums.assign(np.zeros_like(sums))
         self.loss_counts.assign(np.zeros_like(counts))
 
-    def score_ids(self, rows, batch_size=256):
-        """Scores lists of ids, as `encode` returns them; see `score`."""
-        rewards = self.outputs_of(rows, batch_size) @ np.array(
+    def rewards_of(self, rows, batch_size=256):
+        """Scores lists of ids: the weighted sum; see `RewardModel.rewards_of`."""
+        return self.outputs_of(rows, batch_size) @ np.array(
             self.weights_of_aspects, "float32"
         )
-        return self._in_unit(rewards)
 
     def score_aspects(self, texts, batch_size=256, prompts=None):
         """Scores each aspect of strings.
@@ -255,13 +254,8 @@ class AspectRewardModel(RewardModel):
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         found = self.outputs_of(self.encode(texts, prompts), batch_size)
-        found = self._in_unit(found)
+        found = self.in_unit(found)
         return {name: found[:, i] for i, name in enumerate(self.aspects)}
-
-    def _in_unit(self, outputs):
-        if self.task == "classification":
-            return probability(outputs)
-        return outputs
 
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""

@@ -8,10 +8,11 @@ import numpy as np
 from rmkeras.data.aspects import aspect_names, check_aspects, gather_aspects
 from rmkeras.data.pipeline import bucketed_batches
 from rmkeras.data.stream import TokenStream
-from rmkeras.errors import RmkerasError
+from rmkeras.errors import RmkerasError, options_explained
 from rmkeras.losses.multitask import KINDS, AspectLoss
 from rmkeras.metrics import PearsonCorrelation
 from rmkeras.models.aspect_model import AspectRewardModel
+from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.optimizer import adamw
 from rmkeras.models.reward_training import build_on_texts, recipe
 from rmkeras.models.training import train
@@ -92,13 +93,14 @@ def train_aspect_model(
                 )
     else:
         options |= {"scale": spread, "shift": mean}
-    built = build_on_texts(
-        model,
-        lambda: (text.text for text in read()),
-        tokenizer,
-        vocabulary_size,
-        dict(model_options or {}),
-    )
+    with options_explained():
+        built = build_on_texts(
+            model,
+            lambda: (text.text for text in read()),
+            tokenizer,
+            vocabulary_size,
+            dict(model_options or {}),
+        )
     if built.aspects:
         check_aspects(built.aspects, aspects)
         aspects = built.aspects
@@ -120,6 +122,23 @@ def train_aspect_model(
         check_aspects(built.aspects, aspect_names(validation))
         rows, targets = encode_aspects(built, gather_aspects(validation), threshold)
         held_out = bucketed_batches(rows, targets, batch_size=256, shuffle=False)
+    decides = run_decides(
+        out,
+        records,
+        kind="ratings of aspects",
+        model=described_model(model),
+        aspects=aspects,
+        loss=loss,
+        threshold=threshold,
+        balance=balance,
+        weights=weights or {},
+        learning_rate=rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        vocabulary_size=vocabulary_size,
+        model_options=model_options or {},
+    )
     trained, history = train(
         built,
         make,
@@ -128,7 +147,7 @@ def train_aspect_model(
         out=out,
         resume=resume,
         after_epoch=lambda model: model.adapt(),
-        **{"label": str(model), **how},
+        **{"label": str(model), "decides": decides, **how},
     )
     return trained, {**history, "aspects": list(aspects), "texts": count}
 
@@ -232,13 +251,13 @@ def _statistics(read, aspects, threshold):
 
 def _batches(model, texts, batch_size, threshold, seed):
     """A function from the epoch to its batches, in memory or streamed."""
-    if callable(texts):
+    if callable(texts) or model.unpads:
 
         def encode(chunk):
             rows, targets = encode_aspects(model, chunk, threshold)
             return [[row] for row in rows], targets
 
-        stream = TokenStream(texts, encode)
+        stream = TokenStream(texts, encode, balance=model.unpads)
         return lambda epoch: stream.dataset(batch_size, seed, epoch)
     rows, targets = encode_aspects(model, texts, threshold)
     return lambda epoch: bucketed_batches(

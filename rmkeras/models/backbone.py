@@ -29,10 +29,16 @@ class BackboneEncoder(keras.layers.Layer):
 
     Example:
 
-    ```python
-    backbone = keras_hub.models.Backbone.from_preset("albert_base_en_uncased")
-    encoder = BackboneEncoder(backbone)
-    ```
+    >>> import keras_hub
+    >>> import numpy as np
+    >>> from rmkeras.models import BackboneEncoder
+    >>> backbone = keras_hub.models.BertBackbone(
+    ...     vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4,
+    ...     intermediate_dim=8, max_sequence_length=8)
+    >>> encoder = BackboneEncoder(backbone)
+    >>> right, left = encoder(np.array([[5, 6, 0], [0, 5, 6]]))
+    >>> bool(np.allclose(right[:2], left[1:], atol=1e-6))
+    True
     """
 
     def __init__(self, backbone, offset=0, lora_rank=0, name=None, **kwargs):

@@ -93,7 +93,9 @@ class BertEncoder(keras.layers.Layer):
                 size,
                 dim,
                 embeddings_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
-                dtype=policy,
+                # In half precision the whole table would be rounded at each step,
+                # and the gradients of a frequent word added up in a few digits.
+                dtype="float32",
                 name=name,
             )
 

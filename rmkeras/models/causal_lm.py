@@ -113,7 +113,11 @@ class CausalLM(LanguageModel):
         """Returns hidden states `(batch, length, dim)` for plain ids."""
         return self.encoder(ids, training=training)
 
-    def decode(self, ids, mask, positions, caches, cache_index, matrix=None):
+    def decoding_weights(self):
+        """Returns the weights as `decode` reads them when each text has one token."""
+        return self.encoder.one_token_weights()
+
+    def decode(self, ids, mask, positions, caches, cache_index, weights=None):
         """Runs new tokens through the model beside a key/value cache.
 
         Args:
@@ -123,12 +127,18 @@ class CausalLM(LanguageModel):
             positions: `(batch, new)` ints, the new tokens' positions.
             caches: As `empty_caches` returns them.
             cache_index: Place in the cache of the first new token.
-            matrix: What `output_matrix` returned, if it was called before.
+            weights: What `decoding_weights` returned, if it was called before.
 
         Returns:
-            Logits after the last new token, `(batch, vocabulary_size)`, and the
-            updated caches.
+            Logits after the last new token, `(vocabulary_size, batch)`, a column a
+            text, and the updated caches.
         """
+        if ids.shape[1] == 1:
+            weights = self.decoding_weights() if weights is None else weights
+            hidden, caches = self.encoder.one_token(
+                weights, ids[:, 0], mask, positions[:, 0], caches, cache_index
+            )
+            return self.to_columns(hidden), caches
         hidden, caches = self.encoder(
             ids,
             mask=mask,
@@ -137,7 +147,7 @@ class CausalLM(LanguageModel):
             cache_index=cache_index,
             training=False,
         )
-        return self.to_logits(hidden[:, -1], matrix), caches
+        return self.to_columns(ops.transpose(hidden[:, -1])), caches
 
     def empty_caches(self, batch, length):
         """Returns caches for `decode` with room for `length` tokens a row."""
@@ -145,16 +155,9 @@ class CausalLM(LanguageModel):
 
     def grow_caches(self, caches, length):
         """Returns the same caches with room for `length` tokens a row."""
-        room = [[0, 0]] * 3
-        return [
-            (
-                ops.pad(keys, [*room, [0, length - keys.shape[3]]]),
-                ops.pad(
-                    values, [[0, 0], [0, 0], [0, length - values.shape[2]], [0, 0]]
-                ),
-            )
-            for keys, values in caches
-        ]
+        room = length - caches[0][0].shape[2]
+        more = [[0, 0], [0, 0], [0, room], [0, 0]]
+        return [tuple(ops.pad(part, more) for part in cache) for cache in caches]
 
     def load_gpt2(self, backbone):
         """Copies the weights of a `keras_hub.models.GPT2Backbone`.

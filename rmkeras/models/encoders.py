@@ -12,6 +12,12 @@ from rmkeras.layers.embedding import (
     TokenDropout,
     token_positions,
 )
+from rmkeras.layers.one_token import (
+    norm_weights,
+    normalize,
+    one_token,
+    one_token_weights,
+)
 from rmkeras.layers.transformer import TransformerBlock, normalization
 from rmkeras.text.tokenizer import END_ID
 
@@ -257,11 +263,43 @@ class TransformerEncoder(keras.layers.Layer):
 
     def empty_caches(self, batch, length):
         """Returns zeros for each block's keys and values; see `MultiHeadAttention`."""
-        head = self.dim // self.num_heads
-        keys = (batch, self.num_heads, head, length)
-        values = (batch, self.num_heads, length, head)
-        dtype = self.compute_dtype
-        return [(ops.zeros(keys, dtype), ops.zeros(values, dtype)) for _ in self.blocks]
+        shape = (batch, self.num_heads, length, self.dim // self.num_heads)
+        empty = ops.zeros(shape, self.compute_dtype)
+        return [(empty, empty) for _ in self.blocks]
+
+    def one_token_weights(self):
+        """Returns the weights as `one_token` reads them, those of each block first."""
+        weights = [one_token_weights(block) for block in self.blocks]
+        return weights, norm_weights(self.norm)
+
+    def one_token(self, weights, ids, mask, positions, caches, cache_index):
+        """Encodes one new token of each text.
+
+        Args:
+            weights: What `one_token_weights` returned.
+            ids: `(batch,)`.
+            mask: `(batch, cache_length)` booleans, true for real tokens.
+            positions: `(batch,)` ints.
+            caches: As `empty_caches` returns them.
+            cache_index: Place in the caches of the new tokens.
+
+        Returns:
+            `(dim, batch)`, a column a text, and the updated caches.
+        """
+        blocks, norm = weights
+        x = ops.transpose(self.embedding(ids[:, None], positions[:, None])[:, 0])
+        # Places that are not filled yet lie in the future.
+        past = ops.arange(ops.shape(mask)[1]) <= cache_index
+        allowed = ops.logical_and(mask, past)  # (B, K)
+        updated = []
+        for block, block_weights, cache in zip(
+            self.blocks, blocks, caches, strict=True
+        ):
+            x, cache = one_token(
+                block, block_weights, x, allowed, positions, cache, cache_index
+            )
+            updated.append(cache)
+        return normalize(x, norm, self.norm.epsilon), updated  # (D, B)
 
     def compute_output_shape(self, input_shape, **kwargs):
         """Returns `(batch, length, dim)`."""

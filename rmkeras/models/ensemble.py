@@ -21,7 +21,9 @@ class RewardEnsemble(keras.Model):
     where s is the members' standard deviation. On texts like those they were
     trained on the members agree. On others they guess differently, so that s says
     where a reward should not be trusted; a policy that is trained against the
-    minimum, or the cautious mean, gains less from such guesses.
+    minimum, or the cautious mean, gains less from such guesses. Of classifiers the
+    logits are combined, and `score` is the probability σ of what comes out: a
+    spread that is taken off a probability could make it negative.
 
     The ensemble is saved in one `.keras` file like any model.
 
@@ -123,10 +125,18 @@ class RewardEnsemble(keras.Model):
             texts, batch_size, prompts: See `RewardModel.score`.
 
         Returns:
-            `(n,)` float32.
+            `(n,)` float32: ratings, or probabilities from classifiers.
         """
-        each = self.score_members(texts, batch_size, prompts)
-        return ops.convert_to_numpy(self._combine(each))
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        each = [
+            m.rewards_of(m.encode(texts, prompts), batch_size) for m in self.members
+        ]
+        return self._score(each)
+
+    def _score(self, each):
+        """What `score` makes of the members' ratings or logits."""
+        together = ops.convert_to_numpy(self._combine(np.stack(each)))
+        return self.members[0].in_unit(together)
 
     def score_aspects(self, texts, batch_size=256, prompts=None):
         """Scores each aspect with all members together.
@@ -137,11 +147,12 @@ class RewardEnsemble(keras.Model):
         Returns:
             A dict from aspect to `(n,)` float32.
         """
-        each = [m.score_aspects(texts, batch_size, prompts) for m in self.members]
-        return {
-            name: ops.convert_to_numpy(self._combine(np.stack([e[name] for e in each])))
-            for name in self.aspects
-        }
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        each = [
+            m.outputs_of(m.encode(texts, prompts), batch_size) for m in self.members
+        ]
+        found = self._score(each)
+        return {name: found[:, i] for i, name in enumerate(self.aspects)}
 
     def uncertainty(self, texts, batch_size=256, prompts=None):
         """Returns how far the members are apart.

@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from rmkeras.data.packing import pack_rows, packed_batches
 from rmkeras.data.pipeline import bucketed_batches
-from rmkeras.errors import RmkerasError
+from rmkeras.data.service import through_service
+from rmkeras.errors import RmkerasError, options_explained
 from rmkeras.models.causal_lm import CausalLM
+from rmkeras.models.decides import run_decides
 from rmkeras.models.optimizer import AdamW, WarmupCosine
 from rmkeras.models.training import train
 from rmkeras.text.tokenizer import PAD_ID, SubwordTokenizer, pad
@@ -25,8 +27,8 @@ def compile_language_model(model, steps, learning_rate=2e-3, accumulate=1):
     Args:
         model: A `CausalLM` or `RecurrentLM`.
         steps: Number of batches that the schedule spans.
-        learning_rate: Its peak; reached after 5 % of the steps, then a cosine
-            down to zero.
+        learning_rate: Its peak; reached after 5 % of the steps (at once, if they
+            are fewer than 20), then a cosine down to zero.
         accumulate: Batches whose gradients are averaged for one update.
 
     Returns:
@@ -93,6 +95,7 @@ def train_language_model(
     packed=False,
     accumulate=1,
     model_options=None,
+    data_service=None,
     **how,
 ):
     """Trains a tokeniser and a language model on texts.
@@ -116,7 +119,10 @@ def train_language_model(
             similar length are batched if not.
         accumulate: Batches whose gradients are averaged for one update.
         model_options: More options of the model, such as `positions`.
-        **how: Passed to `rmkeras.models.training.train`.
+        data_service: Address of a tf.data dispatcher whose worker makes the batches;
+            see `rmkeras.data.service`. They are made here if `None`.
+        **how: Passed to `rmkeras.models.training.train`; `decides` is added to
+            what is known here.
 
     Returns:
         The model and its history.
@@ -125,16 +131,17 @@ def train_language_model(
     texts = list(texts)
     fresh = model is None
     if fresh:
-        model = build_language_model(
-            architecture,
-            tokenizer or SubwordTokenizer.train(texts, vocabulary_size),
-            dim=dim,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            max_length=max_length,
-            dropout=dropout,
-            **(model_options or {}),
-        )
+        with options_explained():
+            model = build_language_model(
+                architecture,
+                tokenizer or SubwordTokenizer.train(texts, vocabulary_size),
+                dim=dim,
+                num_layers=num_layers,
+                num_heads=num_heads,
+                max_length=max_length,
+                dropout=dropout,
+                **(model_options or {}),
+            )
     if packed:
         rows = model.encode(texts, cut=False)
         batches = packed_language_batches(model, rows, batch_size)
@@ -151,11 +158,42 @@ def train_language_model(
     validation = None
     if len(validation_texts):
         validation = language_model_batches(model, list(validation_texts), 128)
+
+    def of_epoch(epoch):
+        return batches(seed, epoch)
+
+    options = {"architecture": type(model).__name__}
+    if fresh:
+        options = {
+            "architecture": architecture,
+            "vocabulary_size": vocabulary_size,
+            "dim": dim,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "max_length": max_length,
+            "dropout": dropout,
+            "model_options": model_options or {},
+        }
+    options |= how.pop("decides", None) or {}
+    decides = run_decides(
+        how.get("out"),
+        texts,
+        kind="language model",
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        packed=packed,
+        **options,
+    )
+    if data_service is not None:
+        of_epoch = through_service(of_epoch, data_service)
     return train(
         model,
-        lambda epoch: batches(seed, epoch),
+        of_epoch,
         epochs,
         validation,
+        decides=decides,
         **{"label": "language model", **how},
     )
 

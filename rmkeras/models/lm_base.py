@@ -13,8 +13,8 @@ from rmkeras.text.tokenizer import PAD_ID
 class LanguageModel(keras.Model):
     """A model of the next token, whose output matrix is its embedding table.
 
-    A class of this kind has `token_table`, `states`, `decode`, `empty_caches` and
-    `grow_caches`; see `CausalLM`.
+    A class of this kind has `token_table`, `states`, `decode`, `decoding_weights`,
+    `empty_caches` and `grow_caches`; see `CausalLM`.
 
     Args:
         tokenizer: A `SubwordTokenizer` or a `PretrainedTokenizer`.
@@ -48,6 +48,39 @@ class LanguageModel(keras.Model):
         size = self.tokenizer.vocabulary_size
         self.bias.assign(unigram_log_probabilities([r[1:] for r in rows], size))
 
+    @property
+    def dropout_rate(self):
+        """Share of activations that are dropped in training."""
+        holder = self if hasattr(self, "dropout") else self.encoder
+        return getattr(holder, "dropout", 0.0)
+
+    def test_step(self, *arguments):
+        """Evaluates one batch, so that the losses of all come to the mean of a token.
+
+        L = Σ_b T_b ℓ_b / Σ_b T_b over batches b with T_b targets and mean loss ℓ_b.
+        Keras weighs a batch by its rows, whatever they hold: a last batch of three
+        short texts would count as much as one of three long ones, and exp(L) would
+        not be the perplexity.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return super().test_step(*arguments)
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(*arguments)
+        outputs = self(inputs, training=False)
+        loss = self.compute_loss(
+            x=inputs,
+            y=targets,
+            y_pred=outputs,
+            sample_weight=weights,
+            training=False,
+        )
+        import tensorflow as tf
+
+        # Keras divides the loss of a replica by their number, for the sum over them.
+        loss *= tf.distribute.get_strategy().num_replicas_in_sync
+        count = ops.sum(ops.cast(targets != PAD_ID, "float32"))
+        self._loss_tracker.update_state(loss, sample_weight=count)
+        return self.compute_metrics(inputs, targets, outputs, weights)
+
     def completion_states(self, prompt_ids, ids, training=False):
         """Returns the hidden states that predict each token of completions.
 
@@ -60,25 +93,29 @@ class LanguageModel(keras.Model):
             `(batch, length, dim)`: state t is that of the text before token t.
         """
         inputs = ops.concatenate([prompt_ids, ids[:, :-1]], axis=1)
+        # Without dropout it is all the same, but attention and GELU are fused in
+        # training.
+        training = training or not self.dropout_rate
         hidden = self.states(inputs, training=training)  # (B, P + L - 1, D)
         return hidden[:, prompt_ids.shape[1] - 1 :]
 
-    def output_matrix(self):
-        """Returns the embedding table lying across, `(dim, vocabulary_size)`.
-
-        While sampling, it is turned around once and not once a token.
-        """
-        table = ops.cast(self.token_table, self.compute_dtype)
-        return ops.transpose(table)
-
-    def to_logits(self, hidden, matrix=None):
+    def to_logits(self, hidden):
         """Turns hidden states `(…, dim)` into logits `(…, vocabulary_size)`."""
-        matrix = self.output_matrix() if matrix is None else matrix
-        logits = ops.cast(ops.matmul(hidden, matrix), "float32")
+        table = ops.cast(self.token_table, self.compute_dtype)
+        logits = ops.matmul(hidden, ops.transpose(table))
+        return ops.cast(logits, "float32") + self._output_bias()
+
+    def to_columns(self, hidden):
+        """Turns hidden states `(dim, batch)` into logits `(vocabulary_size, batch)`."""
+        table = ops.cast(self.token_table, self.compute_dtype)
+        logits = ops.matmul(table, hidden)
+        return ops.cast(logits, "float32") + self._output_bias()[:, None]
+
+    def _output_bias(self):
         # Padding is no token. Were it left a little probability here, and none
         # when sampling, the two would differ and every KL would be off by that.
         padding = -1e9 * ops.one_hot(PAD_ID, self.tokenizer.vocabulary_size)
-        return logits + ops.cast(self.bias, "float32") + padding
+        return ops.cast(self.bias, "float32") + padding
 
     def encode(self, texts, cut=True):
         """Turns strings into lists of ids with end-of-text at both ends.

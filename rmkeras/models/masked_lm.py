@@ -9,7 +9,8 @@ from keras import ops
 
 from rmkeras.data.masking import mask_tokens
 from rmkeras.data.packing import pack_rows, packed_batches
-from rmkeras.errors import RmkerasError
+from rmkeras.errors import RmkerasError, options_explained
+from rmkeras.models.decides import run_decides
 from rmkeras.models.encoders import TransformerEncoder
 from rmkeras.models.language_model import compile_language_model
 from rmkeras.models.lm_base import LanguageModel
@@ -32,8 +33,9 @@ class MaskedLM(LanguageModel):
 
     Args:
         tokenizer: A `SubwordTokenizer`.
-        dim, num_layers, num_heads, intermediate_dim, max_length, dropout,
-            positions, norm, activation: See `TransformerEncoder`.
+        dim, num_layers, num_heads, intermediate_dim, max_length: See
+            `TransformerEncoder`.
+        dropout, positions, norm, activation: See `TransformerEncoder`.
 
     Call arguments:
         ids: `(batch, length)` ints, or a dict as `CausalLM` takes it.
@@ -227,8 +229,9 @@ def train_masked_model(
     if not texts:
         raise RmkerasError("there are no texts to train on")
     keras.utils.set_random_seed(seed)
-    tokenizer = tokenizer or SubwordTokenizer.train(texts, vocabulary_size)
-    model = MaskedLM(tokenizer, **(model_options or {}))
+    with options_explained():
+        tokenizer = tokenizer or SubwordTokenizer.train(texts, vocabulary_size)
+        model = MaskedLM(tokenizer, **(model_options or {}))
     rows = model.encode(texts, cut=False)
     model.set_unigram_bias(rows)
     batches = masked_batches(model, rows, batch_size, rate)
@@ -238,11 +241,24 @@ def train_masked_model(
     if len(validation_texts):
         held_out = model.encode(list(validation_texts), cut=False)
         validation = masked_batches(model, held_out, batch_size, rate)()
+    decides = run_decides(
+        how.get("out"),
+        texts,
+        kind="masked language model",
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        rate=rate,
+        vocabulary_size=vocabulary_size,
+        model_options=model_options or {},
+    )
     return train(
         model,
         lambda epoch: batches(seed, epoch),
         epochs,
         validation,
+        decides=decides,
         **{"label": "masked language model", **how},
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from rmkeras.data.encode import EncodingReport, encode_pairs
-from rmkeras.data.stream import TokenStream
-from rmkeras.errors import RmkerasError
+from rmkeras.data.encode import EncodingReport, iter_encoded_pairs
+from rmkeras.data.stream import NothingLeft, TokenStream
+from rmkeras.errors import RmkerasError, options_explained
 from rmkeras.losses.pairwise import BradleyTerry
-from rmkeras.metrics.pairwise import PairwiseAccuracy
+from rmkeras.metrics import PairwiseAccuracy
+from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.optimizer import adamw
 from rmkeras.models.reward_training import BUILDERS, build_on_texts
 from rmkeras.models.training import train
@@ -47,32 +48,24 @@ class PairEncoder:
             `(kept, 2)`: the share of raters who preferred the chosen answer, and
             the margin.
         """
-        encoded = encode_pairs(
-            self.tokenizer,
-            preferences,
-            self.max_length,
-            start_ids=self.tokenizer.start_ids,
+        # The report of the whole file, not of this chunk: one whose pairs are all
+        # left out is no reason to refuse the others.
+        report = self.report if self.counting else EncodingReport()
+        before = report.pairs
+        encoded = list(
+            iter_encoded_pairs(
+                self.tokenizer,
+                preferences,
+                self.max_length,
+                self.tokenizer.start_ids,
+                report,
+                none_left=True,
+            )
         )
-        if self.counting:
-            self._count(encoded.report)
-        rows = list(zip(encoded.chosen, encoded.rejected, strict=True))
-        kept = [preferences[i] for i in encoded.kept]
+        rows = [(pair.chosen, pair.rejected) for pair in encoded]
+        kept = [preferences[pair.position - before] for pair in encoded]
         targets = [(p.probability, p.margin or 0.0) for p in kept]
         return rows, np.array(targets, "float32").reshape(-1, 2)
-
-    def _count(self, part):
-        total = self.report
-        total.dropped += [total.pairs + i for i in part.dropped]
-        for name in (
-            "pairs",
-            "kept",
-            "truncated_prompts",
-            "truncated_answers",
-            "became_identical",
-            "lost_prompt_ids",
-            "lost_answer_ids",
-        ):
-            setattr(total, name, getattr(total, name) + getattr(part, name))
 
 
 def pair_stream(model, preferences, **options):
@@ -92,7 +85,16 @@ def pair_stream(model, preferences, **options):
         RmkerasError: If no comparison is left.
     """
     encoder = PairEncoder(model)
-    stream = TokenStream(preferences, encoder, **options)
+    try:
+        stream = TokenStream(
+            preferences, encoder, **{"balance": model.unpads, **options}
+        )
+    except NothingLeft as error:
+        if not encoder.report.pairs:
+            raise
+        raise RmkerasError(
+            f"no comparison is left to learn from: {encoder.report}"
+        ) from error
     encoder.counting = False
     return stream, encoder.report
 
@@ -118,10 +120,9 @@ def train_preference_model(
 ):
     """Trains a reward model on comparisons with the Bradley–Terry loss.
 
-    Chosen and rejected go through the network in one pass. Rewards are centred:
-    their level, on which comparisons say nothing, is moved to mean 0 over the
-    training answers at the end, by the head's bias; differences, and so
-    probabilities, stay as they are.
+    Chosen and rejected go through the network in one pass. Comparisons say nothing
+    about the level of the rewards; `centering` only draws it towards 0. Where a mean
+    of 0 matters, use `LearnedReward.normalized` on samples of the policy.
 
     Args:
         preferences: A list of `Preference`, or a function that returns a new
@@ -157,18 +158,21 @@ def train_preference_model(
     options = dict(model_options or {})
     if model in BUILDERS:
         options.setdefault("max_length", 256)
-    built = build_on_texts(
-        model, lambda: _texts(preferences), tokenizer, vocabulary_size, options
-    )
+    with options_explained():
+        loss = BradleyTerry(label_smoothing, centering)
+        built = build_on_texts(
+            model, lambda: _texts(preferences), tokenizer, vocabulary_size, options
+        )
     defaults = DEFAULTS[model if model in BUILDERS else "pretrained"]
-    epochs = epochs or defaults["epochs"]
-    batch_size = batch_size or defaults["batch_size"]
+    epochs = defaults["epochs"] if epochs is None else epochs
+    batch_size = defaults["batch_size"] if batch_size is None else batch_size
+    rate = defaults["learning_rate"] if learning_rate is None else learning_rate
     stream, report = pair_stream(built, preferences)
     say(str(report))
     steps = stream.steps(batch_size) * epochs
     built.compile(
-        optimizer=adamw(learning_rate or defaults["learning_rate"], steps, accumulate),
-        loss=BradleyTerry(label_smoothing, centering),
+        optimizer=adamw(rate, steps, accumulate),
+        loss=loss,
         metrics=[PairwiseAccuracy()],
         jit_compile=False,
     )
@@ -176,6 +180,21 @@ def train_preference_model(
     if callable(validation) or len(validation):
         held_out, _ = pair_stream(built, validation)
         held_out = held_out.dataset(64)
+    decides = run_decides(
+        out,
+        preferences,
+        kind="comparisons",
+        model=described_model(model),
+        loss="bradley-terry",
+        label_smoothing=label_smoothing,
+        centering=centering,
+        learning_rate=rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        vocabulary_size=vocabulary_size,
+        model_options=options,
+    )
     trained, history = train(
         built,
         lambda epoch: stream.dataset(batch_size, seed, epoch),
@@ -183,7 +202,7 @@ def train_preference_model(
         held_out,
         out=out,
         resume=resume,
-        **{"label": str(model), **how},
+        **{"label": str(model), "decides": decides, **how},
     )
     return trained, {**history, "encoding": report.to_dict()}
 

@@ -32,6 +32,21 @@ def load_pretrained(name, data_dir=None):
 
     Raises:
         RmkerasError: If there is no such model, or it cannot be converted.
+
+    Example:
+
+    >>> import tempfile
+    >>> import keras_hub
+    >>> from rmkeras.models import load_pretrained
+    >>> folder = tempfile.mkdtemp()
+    >>> keras_hub.models.BertBackbone(
+    ...     vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4,
+    ...     intermediate_dim=8, max_sequence_length=8).save_to_preset(folder)
+    >>> words = "[PAD] [UNK] [CLS] [SEP] [MASK] a good bad film".split()
+    >>> keras_hub.models.BertTokenizer(words).save_to_preset(folder)
+    >>> backbone, tokenizer, _ = load_pretrained(folder)
+    >>> backbone.hidden_dim, tokenizer.encode(["good film"], start=True, end=True)
+    (4, [[2, 6, 8, 3]])
     """
     import keras_hub
 
@@ -162,9 +177,20 @@ def pretrained_reward_model(
 
     Example:
 
-    ```python
-    model = pretrained_reward_model("minilm")
-    ```
+    Usually `pretrained_reward_model("minilm")`; here with a tiny BERT in a folder:
+
+    >>> import tempfile
+    >>> import keras_hub
+    >>> from rmkeras.models import pretrained_reward_model
+    >>> folder = tempfile.mkdtemp()
+    >>> keras_hub.models.BertBackbone(
+    ...     vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4,
+    ...     intermediate_dim=8, max_sequence_length=8).save_to_preset(folder)
+    >>> words = "[PAD] [UNK] [CLS] [SEP] [MASK] a good bad film".split()
+    >>> keras_hub.models.BertTokenizer(words).save_to_preset(folder)
+    >>> model = pretrained_reward_model(folder)
+    >>> type(model.encoder).__name__, model.max_length
+    ('BertEncoder', 8)
 
     Source: Ouyang et al. (2022), section 3.5, for the last token; Reimers and
     Gurevych (2019), section 3, for the mean.

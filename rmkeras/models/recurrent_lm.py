@@ -140,7 +140,11 @@ class RecurrentLM(LanguageModel):
         """Returns the states as they are."""
         return caches
 
-    def decode(self, ids, mask, positions, caches, cache_index, matrix=None):
+    def decoding_weights(self):
+        """Returns nothing: the weights are read as they are."""
+        return ()
+
+    def decode(self, ids, mask, positions, caches, cache_index, weights=None):
         """Runs new tokens through the model from given states.
 
         Args:
@@ -150,16 +154,16 @@ class RecurrentLM(LanguageModel):
             positions: Not needed; there for the sake of `CausalLM.decode`.
             caches: As `empty_caches` or this function returned them.
             cache_index: Not needed.
-            matrix: What `output_matrix` returned, if it was called before.
+            weights: Not needed.
 
         Returns:
-            Logits after the last new token, `(batch, vocabulary_size)`, and the
-            states.
+            Logits after the last new token, `(vocabulary_size, batch)`, a column a
+            text, and the states.
         """
         new = ids.shape[1]
         mask = mask[:, :new] if new > 1 else None
         hidden, states = self._run(ids, mask, caches, False)
-        return self.to_logits(hidden[:, -1], matrix), states
+        return self.to_columns(ops.transpose(hidden[:, -1])), states
 
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""

@@ -106,6 +106,11 @@ class RewardModel(keras.Model):
             self.head.build(self.pooling.compute_output_shape(hidden))
         self.built = True
 
+    @property
+    def unpads(self):
+        """Whether padding costs nothing, so that lengths may be mixed."""
+        return bool(getattr(self.encoder, "unpad", False))
+
     def call(self, ids, training=None):
         """Scores ids; see the class."""
         candidates = len(ids.shape) == 3
@@ -177,7 +182,29 @@ class RewardModel(keras.Model):
 
     def score_ids(self, rows, batch_size=256):
         """Scores lists of ids, as `encode` returns them; see `score`."""
-        rewards = self.outputs_of(rows, batch_size)[:, 0]
+        return self.in_unit(self.rewards_of(rows, batch_size))
+
+    def rewards_of(self, rows, batch_size=256):
+        """Scores lists of ids as `reward` does inside a graph.
+
+        Args:
+            rows: `n` lists of ids, as `encode` returns them.
+            batch_size: Texts a batch.
+
+        Returns:
+            `(n,)` float32: ratings, or a classifier's logits.
+        """
+        return self.outputs_of(rows, batch_size)[:, 0]
+
+    def in_unit(self, rewards):
+        """Turns what `rewards_of` returns into what `score` does.
+
+        Args:
+            rewards: A NumPy array of ratings, or of a classifier's logits.
+
+        Returns:
+            An array of that shape: ratings, or probabilities.
+        """
         return probability(rewards) if self.task == "classification" else rewards
 
     def outputs_of(self, rows, batch_size=256):
@@ -263,6 +290,15 @@ def lstm_reward_model(
 
     Returns:
         A built `RewardModel`.
+
+    Example:
+
+    >>> from rmkeras.models import lstm_reward_model
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
+    >>> model = lstm_reward_model(tokenizer, dim=8, units=4)
+    >>> model.score(["a good film", "a bad film"]).shape
+    (2,)
     """
     encoder = LSTMEncoder(
         tokenizer.vocabulary_size,
@@ -291,6 +327,15 @@ def textbook_lstm_reward_model(tokenizer, dim=128, units=128, **kwargs):
 
     Returns:
         A built `RewardModel`.
+
+    Example:
+
+    >>> from rmkeras.models import textbook_lstm_reward_model
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
+    >>> model = textbook_lstm_reward_model(tokenizer, dim=8, units=4)
+    >>> [type(part).__name__ for part in (model.encoder, model.pooling)]
+    ['LSTMEncoder', 'LastTokenPooling']
     """
     encoder = LSTMEncoder(
         tokenizer.vocabulary_size, dim, units, bidirectional=False, name="encoder"
@@ -331,6 +376,16 @@ def transformer_reward_model(
 
     Raises:
         ValueError: If the language model's tokeniser is another one.
+
+    Example:
+
+    >>> from rmkeras.models import CausalLM, transformer_reward_model
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
+    >>> lm = CausalLM(tokenizer, dim=8, num_layers=1, num_heads=2, max_length=16)
+    >>> model = transformer_reward_model(tokenizer, language_model=lm)
+    >>> model.score(["a good film"]).shape
+    (1,)
     """
     shape = {
         "dim": dim,

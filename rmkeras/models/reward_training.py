@@ -9,10 +9,11 @@ import numpy as np
 
 from rmkeras.data.pipeline import bucketed_batches
 from rmkeras.data.stream import TokenStream
-from rmkeras.errors import RmkerasError
+from rmkeras.errors import RmkerasError, options_explained
 from rmkeras.losses.pointwise import RaterSpread
 from rmkeras.metrics import PearsonCorrelation
 from rmkeras.models.causal_lm import CausalLM
+from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.masked_lm import MaskedLM
 from rmkeras.models.optimizer import adamw
 from rmkeras.models.pretrained import pretrained_reward_model
@@ -125,9 +126,9 @@ def recipe(model, epochs=None, batch_size=None, learning_rate=None):
     """
     defaults = DEFAULTS[model if model in BUILDERS else "pretrained"]
     return (
-        epochs or defaults["epochs"],
-        batch_size or defaults["batch_size"],
-        learning_rate or defaults["learning_rate"],
+        defaults["epochs"] if epochs is None else epochs,
+        defaults["batch_size"] if batch_size is None else batch_size,
+        defaults["learning_rate"] if learning_rate is None else learning_rate,
     )
 
 
@@ -274,9 +275,10 @@ def train_reward_model(
     if language_model is not None:
         tokenizer = language_model.tokenizer
         options["language_model"] = language_model
-    built = build_on_texts(
-        model, lambda: (r.text for r in read()), tokenizer, vocabulary_size, options
-    )
+    with options_explained():
+        built = build_on_texts(
+            model, lambda: (r.text for r in read()), tokenizer, vocabulary_size, options
+        )
     if built.aspects:
         raise RmkerasError(
             f"{model} judges {', '.join(built.aspects)}, and these ratings are of no "
@@ -284,7 +286,7 @@ def train_reward_model(
             "--model"
         )
     epochs, batch_size, rate = recipe(model, epochs, batch_size, learning_rate)
-    if callable(records):
+    if callable(records) or built.unpads:
         steps = -(-len(ratings) // batch_size)
     else:
         steps = int(reward_batches(built, records, batch_size).cardinality())
@@ -296,6 +298,20 @@ def train_reward_model(
         validation = list(validation())
     if len(validation):
         held_out = reward_batches(built, list(validation), 256, threshold)
+    decides = run_decides(
+        out,
+        records,
+        kind="ratings",
+        model=described_model(model),
+        loss=loss,
+        threshold=threshold,
+        learning_rate=rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        vocabulary_size=vocabulary_size,
+        model_options=model_options or {},
+    )
     return train(
         built,
         batches,
@@ -303,13 +319,13 @@ def train_reward_model(
         held_out,
         out=out,
         resume=resume,
-        **{"label": str(model), **how},
+        **{"label": str(model), "decides": decides, **how},
     )
 
 
 def _batches(model, records, batch_size, threshold, seed):
     """A function from the epoch to its batches, in memory or streamed."""
-    if not callable(records):
+    if not callable(records) and not model.unpads:
         return lambda epoch: reward_batches(
             model, records, batch_size, threshold, seed, epoch
         )
@@ -320,5 +336,5 @@ def _batches(model, records, batch_size, threshold, seed):
             targets = np.concatenate([targets, variance_of_mean(chunk)], axis=1)
         return [[row] for row in rows], targets
 
-    stream = TokenStream(records, encode)
+    stream = TokenStream(records, encode, balance=model.unpads)
     return lambda epoch: stream.dataset(batch_size, seed, epoch)

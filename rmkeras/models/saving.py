@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -10,6 +14,57 @@ import keras
 from rmkeras.errors import RmkerasError
 
 MODEL_FILE = "model.keras"
+BEFORE_FILE = "model.before.keras"
+
+
+def whole(file):
+    """Whether a `.keras` file is complete and undamaged, by its own checksums.
+
+    Args:
+        file: A path.
+
+    Returns:
+        A bool.
+    """
+    if not (Path(file).exists() and zipfile.is_zipfile(file)):
+        return False
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error):
+        return False
+
+
+def keep_before(out):
+    """Keeps the checkpoint that is about to be replaced, under another name.
+
+    Args:
+        out: A folder that may hold `model.keras`.
+    """
+    file, before = Path(out) / MODEL_FILE, Path(out) / BEFORE_FILE
+    if file.exists():
+        before.unlink(missing_ok=True)
+        try:
+            os.link(file, before)
+        except OSError:  # A file system without links.
+            shutil.copyfile(file, before)
+
+
+def mend(out):
+    """Puts the checkpoint before in place of one that is damaged, and says so.
+
+    Args:
+        out: A folder with `model.keras`.
+    """
+    file, before = Path(out) / MODEL_FILE, Path(out) / BEFORE_FILE
+    if whole(file) or not whole(before):
+        return
+    os.replace(before, file)
+    print(
+        f"rmkeras: {file} was damaged or missing; the checkpoint before it is taken",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def load_model(path, kind=None):
@@ -48,6 +103,7 @@ def load_model(path, kind=None):
         bert,
         causal_lm,
         ensemble,
+        ilql_model,
         masked_lm,
         optimizer,
         recurrent_lm,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from rmkeras.errors import RmkerasError
+from rmkeras.models.decides import run_decides
 from rmkeras.models.language_model import (
     compile_language_model,
     packed_language_batches,
@@ -96,7 +97,8 @@ def train_sft(
             model, and samplers put it there too.
         seed: Decides dropout and order.
         say: Takes one line about what was cut.
-        **how: Passed to `rmkeras.models.training.train`.
+        **how: Passed to `rmkeras.models.training.train`; `decides` is added to
+            what is known here.
 
     Returns:
         The model and its history.
@@ -126,11 +128,24 @@ def train_sft(
     if len(validation):
         rows, labels, _ = encode_completions(model, list(validation))
         held_out = packed_language_batches(model, rows, batch_size, labels)()
+    decides = run_decides(
+        how.get("out"),
+        records,
+        kind="fine-tuning",
+        architecture=type(model).__name__,
+        separator=separator,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        seed=seed,
+        **(how.pop("decides", None) or {}),
+    )
     trained, history = train(
         model,
         lambda epoch: batches(seed, epoch),
         epochs,
         held_out,
+        decides=decides,
         **{"label": "fine-tuning", **how},
     )
     return trained, {**history, "encoding": counts}

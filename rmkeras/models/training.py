@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sys
 import threading
 import time
 import zipfile
@@ -12,8 +14,10 @@ from pathlib import Path
 
 import keras
 
+from rmkeras.distribute.guard import check_fit
+from rmkeras.distribute.same_run import check_same_run
 from rmkeras.errors import RmkerasError
-from rmkeras.models.saving import MODEL_FILE, load_model
+from rmkeras.models.saving import MODEL_FILE, keep_before, load_model, mend
 
 STATE_FILE = "training.json"
 BEST_FILE = ".best.weights.h5"
@@ -45,8 +49,16 @@ class _Stopper(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+class Preempted(Interrupted):
+    """Training was stopped by SIGTERM, as machines do that are taken away."""
+
+    exit_code = 0
+
+
 class CatchInterrupt:
-    """Turns the first Ctrl-C into a request; a second one ends at once."""
+    """Turns the first Ctrl-C or SIGTERM into a request; a second one ends at once."""
+
+    signals = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, stopper):
         self.stopper = stopper
@@ -54,17 +66,19 @@ class CatchInterrupt:
 
     def __enter__(self):
         if self.active:
-            self.before = signal.signal(signal.SIGINT, self._ask)
+            self.before = {s: signal.signal(s, self._ask) for s in self.signals}
         return self
 
     def _ask(self, number, frame):
         if self.stopper.asked:
             raise KeyboardInterrupt
         self.stopper.asked = True
+        self.stopper.stopped_by = Preempted if number == signal.SIGTERM else Interrupted
 
     def __exit__(self, *error):
         if self.active:
-            signal.signal(signal.SIGINT, self.before)
+            for number, handler in self.before.items():
+                signal.signal(number, handler)
 
 
 def _seeds(model):
@@ -87,19 +101,21 @@ def _save(model, out, state):
         **state,
         "seeds": [keras.ops.convert_to_numpy(v).tolist() for v in _seeds(model)],
     }
-    out.mkdir(parents=True, exist_ok=True)
     temporary = out / f".{MODEL_FILE.removesuffix('.keras')}-{os.getpid()}.keras"
     text = out / f".{STATE_FILE}-{os.getpid()}"
     try:
+        out.mkdir(parents=True, exist_ok=True)
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(STATE_FILE, json.dumps(state))
+        keep_before(out)
         os.replace(temporary, out / MODEL_FILE)
         text.write_text(json.dumps(state, indent=1), encoding="utf8")
         os.replace(text, out / STATE_FILE)
     except OSError as error:
         for file in (temporary, text):
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # `out` may be no folder at all.
+                file.unlink(missing_ok=True)
         raise RmkerasError(
             f"{out}: the checkpoint cannot be written ({error.strerror}); the last "
             "one is kept. Make room and go on with --resume"
@@ -113,8 +129,8 @@ def saved_state(out):
         out: The folder that was given to `train`.
 
     Returns:
-        A dict with `epoch`, `batch`, `seconds`, `history` and `seeds`; `None` if
-        the folder holds no checkpoint.
+        A dict with `epoch`, `batch`, `seconds`, `history`, `seeds` and perhaps
+        `decides`; `None` if the folder holds no checkpoint.
     """
     file = Path(out) / MODEL_FILE
     if not file.exists() or not zipfile.is_zipfile(file):
@@ -140,6 +156,8 @@ def train(
     monitor="val_loss",
     log_dir=None,
     after_epoch=None,
+    strategy=None,
+    decides=None,
 ):
     """Fits a compiled model, saves it on the way, and can go on where it stopped.
 
@@ -155,7 +173,8 @@ def train(
         validation: A dataset to evaluate after each epoch, if any.
         out: Folder for `model.keras` and `training.json`; nothing is saved if
             `None`.
-        resume: Whether to go on from what `out` holds.
+        resume: Whether to go on from what `out` holds. A run that was complete, or
+            ended by `patience`, only comes back.
         label: What the progress bar says.
         progress: Whether to show a bar on standard error.
         how_to_resume: What the message after Ctrl-C tells the user to type.
@@ -167,24 +186,60 @@ def train(
         log_dir: Folder for TensorBoard: the loss by step, all scores by epoch.
         after_epoch: A function of the model, called when an epoch is complete and
             before it is saved.
+        strategy: A `tf.distribute.Strategy`, or a name for
+            `rmkeras.distribute.strategy`: then `TrainingLoop` trains, to the same
+            weights but for rounding, and checkpoints are in `out/checkpoints`. Keras'
+            `fit` on one device if `None`, unless `out` holds such checkpoints.
+        decides: A dict of what may not change on the way, see `run_decides`. It is
+            saved, and compared when the run goes on.
 
     Returns:
         The trained model (another object than `model` if it was resumed) and a
         history: a dict with a list an epoch for each metric, and `seconds`.
 
     Raises:
-        Interrupted: After Ctrl-C, when everything is saved.
-        RmkerasError: If there is nothing to resume, or the loss is not finite.
+        Interrupted: After Ctrl-C or SIGTERM, when everything is saved.
+        WorkerLost: If another worker is gone.
+        RmkerasError: If there is nothing to resume, or what `decides` says was
+            otherwise, or the loss is not finite.
     """
+    from rmkeras.models.distributed import has_checkpoints, train_distributed
+
+    if strategy is not None or (resume and has_checkpoints(out)):
+        return train_distributed(
+            model,
+            batches,
+            epochs,
+            validation,
+            out,
+            resume,
+            label,
+            progress,
+            how_to_resume,
+            save_every,
+            patience,
+            monitor,
+            log_dir,
+            after_epoch,
+            strategy or "one",
+            decides,
+        )
+    check_fit(model)
+    _check_accumulation(model, batches, epochs)
     out = None if out is None else Path(out)
     state = {"epoch": 0, "batch": 0, "seconds": 0.0, "history": {}}
+    if decides:
+        state["decides"] = decides
     if resume:
+        if out is not None:
+            mend(out)
         state = None if out is None else saved_state(out)
         if state is None:
             raise RmkerasError(
                 f"nothing to resume: {out} holds no checkpoint; leave out --resume to "
                 "start anew"
             )
+        check_same_run(out, state.get("decides"), decides)
         model = load_model(out)
         for variable, value in zip(_seeds(model), state.pop("seeds"), strict=True):
             variable.assign(value)
@@ -192,10 +247,14 @@ def train(
         # Otherwise the graph of the first step is built twice: a step that makes
         # variables cannot be run a second time.
         model.optimizer.build(model.trainable_variables)
+    if out is not None and not resume and model.built:
+        _save(model, out, state)  # A kill may come before the first one is due.
     started = time.monotonic() - state["seconds"]
     board = Board(log_dir)
 
-    while state["epoch"] < epochs:
+    # A run that patience ended is complete: what is saved are the best weights, with
+    # the optimizer of later ones.
+    while state["epoch"] < epochs and not state.get("enough"):
         epoch = state["epoch"]
         dataset = batches(epoch)
         total = int(dataset.cardinality())
@@ -211,7 +270,7 @@ def train(
             if out is None:
                 raise KeyboardInterrupt
             _save(model, out, state)
-            raise Interrupted(
+            raise stopper.stopped_by(
                 f"stopped in epoch {epoch + 1} of {epochs} after batch "
                 f"{stopper.batches} of {total}; the model as it is now is saved in "
                 f"{out} and can be used. Go on with: "
@@ -226,15 +285,12 @@ def train(
             state["history"].setdefault(key, []).append(float(value))
         board.scalars(logs, (epoch + 1) * total)
         state.update(epoch=epoch + 1, batch=0, seconds=time.monotonic() - started)
-        enough = patience is not None and _note_best(
-            model, state, logs, monitor, patience, out
-        )
+        if patience is not None:
+            state["enough"] = _note_best(model, state, logs, monitor, patience, out)
         if out is not None:
             _save(model, out, state)
-        if enough:
-            break
-        if stopper.asked and state["epoch"] < epochs:
-            raise Interrupted(
+        if stopper.asked and state["epoch"] < epochs and not state.get("enough"):
+            raise stopper.stopped_by(
                 f"stopped after epoch {epoch + 1} of {epochs}; the model is saved in "
                 f"{out} and can be used. Go on with: "
                 f"{how_to_resume or 'train(…, resume=True)'}"
@@ -242,6 +298,28 @@ def train(
     if patience is not None and state.get("best", {}).get("epoch") != state["epoch"]:
         _restore_best(model, state, out)
     return model, {**state["history"], "seconds": state["seconds"]}
+
+
+def _check_accumulation(model, batches, epochs):
+    """Refuses a training without any update; says what comes too late for one."""
+    every = model.optimizer.gradient_accumulation_steps or 1
+    if every == 1:
+        return
+    an_epoch = int(batches(0).cardinality())
+    total = an_epoch * epochs
+    if every > total:
+        raise RmkerasError(
+            f"accumulate is {every}, but there are only {total} batches in all "
+            f"({an_epoch} an epoch), so nothing would be learned; take {total} at most, "
+            "smaller batches, or more epochs"
+        )
+    if total % every:
+        print(
+            f"rmkeras: the last {total % every} of {total} batches make no update: "
+            f"accumulate is {every}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _note_best(model, state, logs, monitor, patience, out):
@@ -314,7 +392,10 @@ def _fit_saving(model, dataset, stopper, state, out, save_every, started, board,
                 board.scalars(
                     {"batch_loss": loss}, state["epoch"] * total + stopper.batches
                 )
-            if out is not None and time.monotonic() - self.last > save_every:
+            # Not after the epoch's last batch: nothing would be left to fit, and
+            # the complete epoch is saved in a moment.
+            due = time.monotonic() - self.last > save_every
+            if out is not None and due and stopper.batches < total:
                 state["seconds"] = time.monotonic() - started
                 _save(model, out, state)
                 self.last = time.monotonic()

@@ -86,7 +86,7 @@ def test_block_equals_keras_hub(x, norm_first, causal):
 def test_cache_gives_what_the_full_pass_gives(x):
     layer = MultiHeadAttention(4, causal=True)
     full = layer(x)
-    cache = tuple(np.zeros(s, "float32") for s in ((3, 4, 4, 7), (3, 4, 7, 4)))
+    cache = tuple(np.zeros((3, 4, 7, 4), "float32") for _ in range(2))
     rows = []
     for t in range(7):
         row, cache = layer(x[:, t : t + 1], cache=cache, cache_index=t)

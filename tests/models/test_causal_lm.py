@@ -8,6 +8,7 @@ from rmkeras.models import CausalLM
 from rmkeras.models.language_model import (
     compile_language_model,
     language_model_batches,
+    packed_language_batches,
     perplexity,
 )
 from rmkeras.text import SubwordTokenizer, pad
@@ -59,6 +60,21 @@ def test_the_training_loss_counts_real_tokens_only(model):
     assert tokens < y.size
     got = model.evaluate(x, y, batch_size=4, verbose=0)
     assert math.isclose(got, loss / tokens, rel_tol=1e-4)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_loss_of_many_batches_is_the_mean_of_all_tokens(model, packed):
+    compile_language_model(model, 10)
+    texts = [*TEXTS, *TEXTS, "wow", "film"]
+    if packed:
+        batches = packed_language_batches(model, model.encode(texts), 1)()
+        assert len(batches) > 1
+    else:
+        batches = language_model_batches(model, texts, 2)
+    got = model.evaluate(batches, verbose=0)
+    loss, tokens = by_hand(model, texts)
+    assert math.isclose(got, loss / tokens, rel_tol=1e-4)
+    assert math.isclose(math.exp(got), perplexity(model, texts), rel_tol=1e-4)
 
 
 def test_a_text_begins_and_ends_with_end_of_text(model):

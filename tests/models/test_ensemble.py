@@ -4,7 +4,9 @@ import pytest
 from rmkeras.cli import main
 from rmkeras.errors import RmkerasError
 from rmkeras.models import RewardEnsemble, load_model, lstm_reward_model
+from rmkeras.rewards import LearnedReward
 from rmkeras.text import SubwordTokenizer
+from rmkeras.text.tokenizer import pad
 
 TEXTS = ["a good film", "bad", ""]
 
@@ -38,6 +40,33 @@ def test_what_is_made_of_the_members(how, tmp_path):
     ensemble.save(tmp_path / "model.keras")
     again = load_model(tmp_path)
     np.testing.assert_array_equal(again.score(TEXTS), ensemble.score(TEXTS))
+
+
+@pytest.mark.parametrize("how", ["mean", "minimum", "cautious"])
+def test_classifiers_are_combined_as_logits_by_text_and_in_the_graph(how):
+    tokenizer = SubwordTokenizer.train(["a good bad film"] * 3, 290)
+    models = [
+        lstm_reward_model(tokenizer, dim=8, units=4, task="classification")
+        for _ in range(3)
+    ]
+    for model, bias in zip(models, (-4.0, -4.0, 3.0), strict=True):
+        model.head.weights[-1].assign(np.full(model.head.weights[-1].shape, bias))
+    ensemble = RewardEnsemble(models, how)
+    each = ensemble.score_members(TEXTS)
+    assert each.min() > 0 and each.max() > 0.9  # probabilities still
+    logits = np.log(each) - np.log1p(-each)
+    expected = {
+        "mean": logits.mean(0),
+        "minimum": logits.min(0),
+        "cautious": logits.mean(0) - logits.std(0),
+    }[how]
+    p = ensemble.score(TEXTS)
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-expected)), rtol=1e-4)
+    assert ((p > 0) & (p < 1)).all()
+    # A reward does not depend on whether a policy has the same tokeniser.
+    by_text = LearnedReward(ensemble).score(TEXTS)
+    ids = pad(ensemble.encode(TEXTS))
+    np.testing.assert_allclose(np.array(ensemble.reward(ids)), by_text, rtol=1e-3)
 
 
 def test_members_with_tokenisers_of_their_own_score_strings_only():

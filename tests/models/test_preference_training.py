@@ -11,7 +11,7 @@ import pytest
 
 from rmkeras.data import Preference
 from rmkeras.errors import RmkerasError
-from rmkeras.models import load_model, lstm_reward_model
+from rmkeras.models import load_model, lstm_reward_model, training
 from rmkeras.models.preference_training import pair_stream, train_preference_model
 from rmkeras.text import SubwordTokenizer
 
@@ -84,6 +84,24 @@ def test_pairs_that_became_identical_are_left_out_and_counted():
     assert history["encoding"]["kept"] == 16
     with pytest.raises(RmkerasError, match="no comparison is left"):
         train_preference_model([same], **SMALL)
+
+
+@pytest.mark.parametrize("keep", [0, 10_000])
+def test_a_chunk_of_pairs_that_are_all_left_out_is_no_end_of_the_file(keep):
+    words = ["a good bad film"] * 3
+    model = lstm_reward_model(SubwordTokenizer.train(words, 300), dim=8, units=4)
+    same = Preference("good", "good")
+    rows = [same, same, *pairs(3), same]
+    stream, report = pair_stream(model, rows, chunk=2, keep_tokens=keep)
+    assert stream.sizes == [0, 2, 1] and stream.steps(2) == 2
+    assert (report.pairs, report.kept, report.dropped) == (6, 3, [0, 1, 5])
+    shapes = [(ids.shape[:2], t.shape) for ids, t in stream.dataset(2, seed=0)]
+    assert shapes == [((2, 2), (2, 2)), ((1, 2), (1, 2))]
+    assert (report.pairs, report.kept) == (6, 3)  # counted once
+    with pytest.raises(RmkerasError, match="is left to learn from: 0 of 5 pairs"):
+        pair_stream(model, [same] * 5, chunk=2)
+    with pytest.raises(RmkerasError, match="no records"):
+        pair_stream(model, [])
 
 
 def test_a_stream_and_a_list_train_the_same_model():
@@ -176,3 +194,31 @@ def test_early_stopping_returns_the_best_epoch(tmp_path):
     np.testing.assert_allclose(
         load_model(tmp_path).score(["good"]), model.score(["good"])
     )
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("save", [3, 4, 5, 6])
+def test_killed_around_the_end_of_an_epoch_it_goes_on_to_the_same_weights(
+    tmp_path, monkeypatch, save
+):
+    rows, held_out = pairs(32), pairs(8, 1)  # Four batches an epoch.
+    whole, _ = train_preference_model(rows, held_out, **SMALL)
+    saves = []
+
+    def save_and_die(*arguments):
+        _save(*arguments)
+        saves.append(arguments)
+        if len(saves) == save:
+            raise _Killed
+
+    _save = training._save
+    options = {**SMALL, "out": tmp_path, "save_every": 0.0}
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        patch.setattr(training, "_save", save_and_die)
+        train_preference_model(rows, held_out, **options)
+    model, _ = train_preference_model(rows, held_out, resume=True, **options)
+    for a, b in zip(whole.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
