@@ -52,12 +52,14 @@ from rmkeras.data.records import (
     UnpairedPreference,
 )
 from rmkeras.data.sft import load_sft_pairs
+from rmkeras.data.tasks import TASKS, load_task
 from rmkeras.data.texts import read_corpus
 from rmkeras.data.writers import write_ratings, write_records
 
 __all__ = [
     "DOMAINS",
     "SPLITS",
+    "TASKS",
     "ChatTemplate",
     "CheckReport",
     "CleanReport",
@@ -95,6 +97,7 @@ __all__ = [
     "iter_records",
     "load_human_ratings",
     "load_sft_pairs",
+    "load_task",
     "mask_tokens",
     "pack_rows",
     "packed_batches",

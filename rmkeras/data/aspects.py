@@ -25,6 +25,13 @@ class RatedAspects:
             rated is missing.
         prompt: What the text answers, if it answers anything.
         source, id: As in `Rating`, of the first row.
+
+    Example:
+
+    >>> from rmkeras.data import RatedAspects
+    >>> text = RatedAspects("Hi", {"fluent": [1.0, 2.0]})
+    >>> text.row(("fluent", "true")).tolist()
+    [1.5, nan]
     """
 
     text: str

@@ -42,6 +42,16 @@ class CleanReport:
         type: The type of the records.
         near_duplicates: One triple `(line, earlier line, similarity)` for each row
             left out because it is nearly the same as another.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from rmkeras.data import clean_records
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "in.csv").write_text("text,rating\\nSo  good,1\\nSo good,1\\n")
+    >>> report = clean_records(folder / "in.csv", folder / "out.csv")
+    >>> report.counts["kept"], report.duplicates  # line 3 repeats line 2
+    (1, [(3, 2)])
     """
 
     out: str
@@ -200,28 +210,56 @@ def _cleaned(report: CheckReport, cleaner: Cleaner):
     """Triples of line, old and new record; and what cleaning emptied."""
     rows, emptied = [], []
     for record, line in zip(report.records, report.lines, strict=True):
-        kind = schema_of(record)
-        new = {}
-        for name in kind.texts:
-            value = getattr(record, name)
-            if isinstance(value, tuple):
-                new[name] = tuple(cleaner(step) for step in value)
-            elif value is not None:
-                new[name] = cleaner(value)
-        if isinstance(record, Rating):
-            new["prompt"] = new.get("prompt") or None
-        gone = [
-            name
-            for name, value in new.items()
-            if name != "prompt" and not all(part.strip() for part in _parts(value))
-        ]
-        if gone:
-            emptied.append(_emptied(report.file, line, gone[0], kind, cleaner))
-        elif kind.name == "preference" and new["chosen"] == new["rejected"]:
-            emptied.append(_emptied(report.file, line, "rejected", kind, cleaner, True))
+        new, problem = clean_record(record, cleaner, report.file, line)
+        if new is None:
+            emptied.append(problem)
         else:
-            rows.append((line, record, replace(record, **new)))
+            rows.append((line, record, new))
     return rows, emptied
+
+
+def clean_record(
+    record: Record, cleaner: Cleaner, file: str = "", line: int | None = None
+) -> tuple[Record | None, Problem | None]:
+    """Cleans the texts of one record.
+
+    Args:
+        record: Any record.
+        cleaner: The steps.
+        file, line: Where it stands, for the message.
+
+    Returns:
+        The cleaned record and `None`; or `None` and what is wrong, if nothing is
+        left of a text or the two answers of a comparison have become the same.
+
+    Example:
+
+    >>> from rmkeras.data import Rating
+    >>> from rmkeras.data.clean import clean_record
+    >>> from rmkeras.text import Cleaner
+    >>> clean_record(Rating("so  good", 3.0), Cleaner(["collapse_whitespace"]))[0].text
+    'so good'
+    """
+    kind = schema_of(record)
+    new = {}
+    for name in kind.texts:
+        value = getattr(record, name)
+        if isinstance(value, tuple):
+            new[name] = tuple(cleaner(step) for step in value)
+        elif value is not None:
+            new[name] = cleaner(value)
+    if isinstance(record, Rating):
+        new["prompt"] = new.get("prompt") or None
+    gone = [
+        name
+        for name, value in new.items()
+        if name != "prompt" and not all(part.strip() for part in _parts(value))
+    ]
+    if gone:
+        return None, _emptied(file, line, gone[0], kind, cleaner)
+    if kind.name == "preference" and new["chosen"] == new["rejected"]:
+        return None, _emptied(file, line, "rejected", kind, cleaner, True)
+    return replace(record, **new), None
 
 
 def _parts(value: str | tuple[str, ...]) -> tuple[str, ...]:

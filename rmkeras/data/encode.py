@@ -29,6 +29,15 @@ class TruncatedPair(NamedTuple):
         rejected_ids: The other answer, end-of-text last.
         lost_prompt: Number of ids that the prompt lost.
         lost_answers: Number of ids that the two answers lost.
+
+    Example:
+
+    >>> from rmkeras.data import truncate_pair
+    >>> pair = truncate_pair([5, 6], [8, 9], [8, 7], max_length=1)
+    >>> pair.chosen_ids, pair.rejected_ids, pair.identical
+    ([8], [8], True)
+    >>> pair.lost_prompt, pair.lost_answers
+    (2, 2)
     """
 
     prompt_ids: list[int]
@@ -126,6 +135,16 @@ class EncodingReport:
         lost_answer_ids: Number of ids that the answers lost, all together.
         max_length: The limit.
         dropped: Positions of the pairs left out, counted from 0.
+
+    Example:
+
+    >>> from rmkeras.data import Preference, encode_pairs
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["good bad film"] * 9, 280)
+    >>> pairs = [Preference("good", "bad"), Preference("good", "good")]
+    >>> report = encode_pairs(tokenizer, pairs).report
+    >>> report.kept, report.became_identical, report.dropped
+    (1, 1, [1])
     """
 
     pairs: int = 0
@@ -164,6 +183,16 @@ class EncodedPair(NamedTuple):
         rejected: Prompt, other answer, end-of-text.
         prompt_length: Number of ids before the answer, the same on both sides.
         position: Position in what was given.
+
+    Example:
+
+    >>> from rmkeras.data import Preference, iter_encoded_pairs
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["good bad film"] * 9, 280)
+    >>> pairs = [Preference("good", "bad", prompt="film ")]
+    >>> pair = next(iter_encoded_pairs(tokenizer, pairs))
+    >>> tokenizer.decode([pair.chosen[pair.prompt_length :]])
+    ['good']
     """
 
     chosen: list[int]
@@ -181,6 +210,16 @@ class EncodedPairs(NamedTuple):
         prompt_lengths: Number of ids before the answer, the same on both sides.
         kept: Position of each pair in what was given, for margins and the like.
         report: The counts.
+
+    Example:
+
+    >>> from rmkeras.data import Preference, encode_pairs
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["good bad film"] * 9, 280)
+    >>> pairs = encode_pairs(tokenizer, [Preference("good", "bad", prompt="film ")])
+    >>> shared = pairs.prompt_lengths[0]
+    >>> pairs.chosen[0][:shared] == pairs.rejected[0][:shared], pairs.kept
+    (True, [0])
     """
 
     chosen: list[list[int]]
@@ -248,6 +287,7 @@ def iter_encoded_pairs(
     max_length: int | None = None,
     start_ids: Sequence[int] = (),
     report: EncodingReport | None = None,
+    none_left: bool = False,
 ) -> Iterator[EncodedPair]:
     """Encodes comparisons one at a time, for files that are larger than memory.
 
@@ -256,7 +296,10 @@ def iter_encoded_pairs(
         preferences: The comparisons, such as `iter_records(path)`.
         max_length: Most ids of one side; None for no limit.
         start_ids: Ids in front of every side that are never cut.
-        report: Counts what happens; complete when the last pair is out.
+        report: Counts what happens; complete when the last pair is out. A report
+            that already counted others goes on, and so do the positions.
+        none_left: Whether it is fine that no pair is left. Who encodes a file in
+            parts looks at the total instead.
 
     Yields:
         `EncodedPair`s, in order; pairs that became identical are left out.
@@ -297,7 +340,7 @@ def iter_encoded_pairs(
                     len(prompt),
                     position,
                 )
-    if report.pairs and not report.kept:
+    if report.pairs and not report.kept and not none_left:
         raise RmkerasError(f"no comparison is left to learn from: {report}")
 
 

@@ -65,7 +65,10 @@ class Fields:
         elif is_messages(value):
             return self._messages(name, value) or ""
         elif not isinstance(value, str):
-            self.complain(name, show(value), "a string", "put it in double quotes")
+            hint = "put it in double quotes"
+            if value is None:
+                hint = "fill it in or delete the line"
+            self.complain(name, show(value), "a string", hint)
         elif not value.strip() and not may_be_empty:
             self.complain(name, "empty", what, "fill it in or delete it")
         elif self._encodable(name, value):

@@ -114,6 +114,12 @@ class Overlap:
         count: Number of test texts that also occur among the training texts.
         total: Number of test texts.
         positions: Their positions in the test texts, counted from 0.
+
+    Example:
+
+    >>> from rmkeras.data import text_overlap
+    >>> text_overlap(["So good!"], ["so good", "so bad"]).share
+    0.5
     """
 
     count: int

@@ -21,6 +21,13 @@ class PackedRows(NamedTuple):
         positions: Place of each token in its own document, from 0.
         targets: The token that follows each token in its document; 0 where none
             is to be predicted.
+
+    Example:
+
+    >>> from rmkeras.data import pack_rows
+    >>> packed = pack_rows([[1, 5, 6, 1], [1, 7, 1]], length=5)
+    >>> packed.positions.tolist(), packed.ids.shape
+    ([[0, 1, 2, 0, 1]], (1, 5))
     """
 
     ids: np.ndarray
@@ -130,6 +137,13 @@ def packed_batches(packed: PackedRows, batch_size: int, seed=None, epoch: int = 
 
     Returns:
         A `tf.data.Dataset` of `(inputs, targets)`.
+
+    Example:
+
+    >>> from rmkeras.data import pack_rows, packed_batches
+    >>> packed = pack_rows([[1, 5, 6, 1], [1, 7, 1]], length=5)
+    >>> [y.shape for x, y in packed_batches(packed, batch_size=2)]
+    [TensorShape([2, 5])]
     """
     import tensorflow as tf
 

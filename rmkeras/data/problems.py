@@ -24,6 +24,8 @@ class Problem:
         expected: What should be there.
         hint: What to do.
         fatal: Whether the rest of the file could not be read because of it.
+        unit: What `line` counts: lines, or records of an export, which has many
+            on one line or one on many.
 
     Example:
 
@@ -38,11 +40,15 @@ class Problem:
     expected: str
     hint: str = ""
     fatal: bool = False
+    unit: str = "line"
 
     def __str__(self) -> str:
         """Returns the complaint as one line."""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        what = self.found if self.field is None else f"{self.field} is {self.found}"
+        if self.unit != "line" and self.line is not None:
+            where = f"{self.file}, {self.unit} {self.line}"
+        verb = "are" if self.field in ("columns", "answers") else "is"
+        what = f"{self.field} {verb} {self.found}" if self.field else self.found
         parts = [f"{where}: {what}"]
         if self.expected:
             parts.append(f"expected {self.expected}")
@@ -73,6 +79,17 @@ class CheckReport:
             `warnings`.
         bom: Whether the file starts with a byte-order mark.
         type: The type of its records; empty if it has none.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from rmkeras.data import check_records
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "ratings.jsonl")
+    >>> rows = '{"text": "good", "rating": 2}', '{"text": "bad"}'
+    >>> _ = path.write_text("\\n".join(rows))
+    >>> report = check_records(path)
+    >>> report.lines, report.counts["bad"]
+    ([1], 1)
     """
 
     file: str
@@ -130,6 +147,8 @@ SHOWN = 20
 def show(value: object, width: int = 60) -> str:
     """Returns `value` as it is quoted in messages: one line, not too long.
 
+    What JSON writes otherwise than Python is shown as it stands in the file.
+
     Args:
         value: Anything.
         width: Longest result, in characters.
@@ -141,8 +160,13 @@ def show(value: object, width: int = 60) -> str:
 
     >>> show("a" * 100, width=8)
     "'aaaa..."
+    >>> show(None), show(True)
+    ('null', 'true')
     """
-    text = repr(value)
+    json = {None: "null", True: "true", False: "false"}
+    # Compared by type too: 1 == True.
+    plain = value is None or isinstance(value, bool)
+    text = json[value] if plain else repr(value)
     return text if len(text) <= width else text[: width - 3] + "..."
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 from typing import NamedTuple
 
+from rmkeras.data.chat import DEFAULT_TEMPLATE
+from rmkeras.data.exports import open_export
+from rmkeras.data.fields import Fields
+from rmkeras.data.plain import PLAIN
+from rmkeras.data.problems import CheckReport, file_name
+from rmkeras.data.rows import RowFile
+from rmkeras.data.schemas import (
+    FIELD_NAMES,
+    infer,
+    lone_prompt,
+    prompt_and_completion,
+)
 from rmkeras.data.texts import read_plain
 from rmkeras.data.usable import usable_records
 from rmkeras.errors import RmkerasError
@@ -19,6 +28,12 @@ class Prompts(NamedTuple):
     Attributes:
         prompts: Strings.
         references: As many strings, or `None` if there are none.
+
+    Example:
+
+    >>> from rmkeras.data import Prompts
+    >>> Prompts(["2 + 2?"], references=["4"]).prompts
+    ['2 + 2?']
     """
 
     prompts: list[str]
@@ -29,9 +44,10 @@ def read_prompts(path, say=lambda line: None, template=None) -> Prompts:
     """Reads prompts.
 
     Args:
-        path: A plain text file with a prompt a line; JSON lines or CSV (gzipped or
-            not) with a field `prompt` and perhaps `completion`, the reference; or
-            any comparisons, of which the prompts and the chosen answers are taken.
+        path: A plain text file (`.txt` or `.md`) with a prompt a line; JSON lines or
+            CSV (gzipped or not) with a field `prompt` and perhaps `completion`, the
+            reference; or any comparisons, of which the prompts and the chosen
+            answers are taken. A prompt may be a list of chat messages.
         say: Takes one line about what was left out.
         template: How chat messages become strings.
 
@@ -39,7 +55,7 @@ def read_prompts(path, say=lambda line: None, template=None) -> Prompts:
         `Prompts`.
 
     Raises:
-        RmkerasError: If the file cannot be read or a row has no prompt; the line is
+        RmkerasError: If the file cannot be read or rows are bad; each such line is
             named.
 
     Example:
@@ -51,22 +67,14 @@ def read_prompts(path, say=lambda line: None, template=None) -> Prompts:
     >>> read_prompts(path)
     Prompts(prompts=['2 + 2?'], references=['4'])
     """
-    name = str(path).removesuffix(".gz")
-    text = read_plain(Path(path))
-    if name.endswith((".txt", ".md")):
-        prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    if str(path).removesuffix(".gz").endswith(PLAIN):
+        lines = read_plain(Path(path)).split("\n")
+        prompts = [line.strip() for line in lines if line.strip()]
         return _checked(path, prompts, None)
-    rows = _rows(path, name, text)
-    if rows and all("prompt" in row for _, row in rows) and "chosen" not in rows[0][1]:
-        prompts = []
-        for line, row in rows:
-            if not isinstance(row["prompt"], str):
-                kind = type(row["prompt"]).__name__
-                raise RmkerasError(f"{path}:{line}: prompt is a {kind}, not a string")
-            prompts.append(row["prompt"])
-        references = [row.get("completion") for _, row in rows]
-        whole = all(isinstance(r, str) and r.strip() for r in references)
-        return _checked(path, prompts, references if whole else None)
+    if not str(path).startswith("tfds:") and open_export(path) is None:
+        found = _own(path, say, template)
+        if found is not None:
+            return _checked(path, *found)
     _, records = usable_records(path, say, template=template)
     records = list(records() if callable(records) else records)
     if not any(getattr(r, "prompt", None) for r in records):
@@ -85,24 +93,40 @@ def _checked(path, prompts, references):
     return Prompts(prompts, references)
 
 
-def _rows(path, name, text):
-    """Line numbers and rows as dicts; none if the file is of another type."""
-    if name.endswith(".csv"):
-        return list(enumerate(csv.DictReader(io.StringIO(text)), 2))
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RmkerasError(
-                f"{path}:{number}: not JSON ({error}); found {line[:60]!r}"
-            ) from error
-        if not isinstance(row, dict):
-            raise RmkerasError(
-                f'{path}:{number}: expected an object such as {{"prompt": …}}, found '
-                f"{line[:60]!r}"
-            )
-        rows.append((number, row))
-    return rows
+def _own(path, say, template):
+    """Prompts and references of a file that is about prompts, or None."""
+    source = RowFile(file_name(path), required=(), known=FIELD_NAMES, noun="prompts")
+    report = CheckReport(source.file, problems=source.problems)
+    rows = list(source.rows()) if source.load(path) else []
+    if not rows:
+        report.raise_if_bad()
+        return [], None
+    kind = infer(source.columns)
+    whole = all(row.values.get("prompt") is not None for row in rows)
+    # Of comparisons the answers are read too; ratings and texts may have no prompt.
+    optional = kind is not None and kind.name in ("rating", "text")
+    if (
+        "prompt" not in source.columns
+        or (kind is not None and kind.name == "preference")
+        or (optional and not whole)
+    ):
+        return None
+    fields = [Fields(row, source, template or DEFAULT_TEMPLATE) for row in rows]
+    answered = sum(not _blank(row.values.get("completion")) for row in rows)
+    if answered == len(rows):
+        pairs = [prompt_and_completion(f) for f in fields]
+        prompts, references = [p for p, _ in pairs], [c for _, c in pairs]
+    else:
+        prompts, references = [lone_prompt(f) for f in fields], None
+    report.problems.sort(key=lambda problem: problem.line or 0)
+    report.raise_if_bad()
+    if references is None and answered:
+        say(
+            f"{path}: {len(rows) - answered} of {len(rows)} rows have no completion; "
+            "the others' are not used as references"
+        )
+    return prompts, references
+
+
+def _blank(value):
+    return value is None or (isinstance(value, str) and not value.strip())

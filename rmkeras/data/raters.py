@@ -22,6 +22,14 @@ class CombinedRaters:
             those with two votes or more), and rows that are `repeated` votes of
             one rater on one pair.
         votes: Number of votes on each comparison kept.
+
+    Example:
+
+    >>> from rmkeras.data import Preference, combine_raters
+    >>> rows = [Preference("A", "B", rater=name) for name in ("1", "2", "2")]
+    >>> combined = combine_raters(rows)
+    >>> combined.votes, combined.counts["unanimous"], combined.counts["repeated"]
+    ([2], 1, 1)
     """
 
     preferences: list[Preference] = field(default_factory=list)

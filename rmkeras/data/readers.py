@@ -21,8 +21,10 @@ def read_records(
 ) -> list[Record]:
     """Reads a feedback file and refuses it if anything is wrong with it.
 
-    JSON lines and CSV, each gzipped or not, or `tfds:NAME[/CONFIG][:SPLIT]` for a
-    dataset that TensorFlow Datasets has prepared. Fields may hold strings or, as
+    JSON lines and CSV, each gzipped or not, an export of Label Studio or Argilla
+    (see `rmkeras.data.exports`), plain text (`.txt` or `.md`, without a header; its
+    documents are records of type text), or `tfds:NAME[/CONFIG][:SPLIT]` for a dataset
+    that TensorFlow Datasets has prepared. Fields may hold strings or, as
     lists of `{role, content}`, chat messages.
 
     Args:
@@ -55,13 +57,21 @@ def read_records(
     report = check_records(path, type, template)
     if not skip_bad or not report.records or any(p.fatal for p in report.problems):
         report.raise_if_bad()
-    for warning in _worth_telling(report):
+    for warning in worth_telling(report):
         warnings.warn(warning, UserWarning, stacklevel=2)
     return report.records
 
 
-def _worth_telling(report: CheckReport) -> list[str]:
-    told = [str(w) for w in report.warnings if w.field == "columns"]
+def worth_telling(report: CheckReport) -> list[str]:
+    """What `read_records` warns about in a file that it takes.
+
+    Args:
+        report: What `check_records` returned.
+
+    Returns:
+        A list of lines.
+    """
+    told = [str(w) for w in report.warnings if w.field in ("columns", "answers")]
     if report.problems:
         told.append(
             f"{report.file}: {report.counts['bad']} of {report.counts['rows']} rows "
@@ -131,7 +141,7 @@ def iter_records(
         report.raise_if_bad()
     report.counts = {"rows": good + bad, "bad": bad}
     report.problems = sorted(left, key=_line)
-    for warning in _worth_telling(report):
+    for warning in worth_telling(report):
         warnings.warn(warning, UserWarning, stacklevel=2)
 
 

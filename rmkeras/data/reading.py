@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 from rmkeras.data.chat import DEFAULT_TEMPLATE, ChatTemplate
+from rmkeras.data.exports import ExportFile, open_export
 from rmkeras.data.fields import Fields
+from rmkeras.data.plain import DocumentFile, is_document
 from rmkeras.data.problems import Problem, file_name, listed
 from rmkeras.data.records import Record
 from rmkeras.data.rows import Row, RowFile
@@ -19,7 +21,8 @@ class Reading:
     """A file on its way to records.
 
     Args:
-        path: The file, or an address that begins with `tfds:`.
+        path: The file, an export of Label Studio or Argilla, plain text, or an
+            address that begins with `tfds:`.
         type: The type of its records; None to look at the fields.
         template: How chat messages become strings; None for the default.
 
@@ -37,6 +40,11 @@ class Reading:
             from rmkeras.data.tfds_source import TfdsFile
 
             self.source: RowFile = TfdsFile(name)
+        elif (export := open_export(path, type)) is not None:
+            self.source = export
+            self.schema = schema(export.kind)
+        elif type in (None, "text") and is_document(path):
+            self.source = DocumentFile(name, noun="texts")
         else:
             self.source = RowFile(
                 name, known=FIELD_NAMES, required=self._required, noun=self._noun
@@ -111,8 +119,11 @@ class Reading:
         """Says which columns the type does not have.
 
         Returns:
-            One warning, or none.
+            One warning, or none; of an export what was left unread, of plain text
+            how it was read.
         """
+        if isinstance(self.source, ExportFile | DocumentFile):
+            return self.source.notes()
         columns = self.source.columns
         if self.schema is None:
             return []

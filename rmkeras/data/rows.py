@@ -86,11 +86,11 @@ class RowFile:
             Problem(self.file, line, column, found, expected, hint, fatal)
         )
 
-    def load(self, path: str | os.PathLike) -> bool:
+    def load(self, path: str | os.PathLike | bytes) -> bool:
         """Opens the file and reads up to the first line that is not blank.
 
         Args:
-            path: The file.
+            path: The file, or its bytes.
 
         Returns:
             Whether there is something to go on with.
@@ -103,7 +103,8 @@ class RowFile:
                 self.complain(None, "the file is empty", self.noun, fatal=True)
             return False
         self._lines = chain([first], lines)
-        name = file_name(path).lower().removesuffix(".gz")
+        name = "" if isinstance(path, bytes) else file_name(path)
+        name = name.lower().removesuffix(".gz")
         character = first[1].lstrip()[0]
         self.is_json = name.endswith((".jsonl", ".ndjson", ".json")) or (
             not name.endswith((".csv", ".tsv", ".txt")) and character in "{["
@@ -155,7 +156,7 @@ class RowFile:
             if not self._bytes_ok([(number, raw)]):
                 self.bad += 1
                 continue
-            values, found = _json_object(raw)
+            values, found = json_object(raw)
             if values is None:
                 self.bad += 1
                 self.complain(
@@ -165,8 +166,8 @@ class RowFile:
                 )
                 continue
             for name in values:
-                self.columns.setdefault(_plain(name), (name, number))
-            yield Row(number, {_plain(k): v for k, v in values.items()})
+                self.columns.setdefault(plain_name(name), (name, number))
+            yield Row(number, {plain_name(k): v for k, v in values.items()})
 
     def _csv_rows(self) -> Iterator[Row]:
         head = list(islice(self._lines, _HEADER_LINES))
@@ -186,7 +187,7 @@ class RowFile:
                 cells = next(csv.reader(lines, delimiter=delimiter), [])
             except csv.Error:
                 return (0, 0)
-            return (len({_plain(c) for c in cells} & self.known), len(cells))
+            return (len({plain_name(c) for c in cells} & self.known), len(cells))
 
         return max(DELIMITERS, key=score)
 
@@ -281,7 +282,7 @@ class RowFile:
     def _header(self, cells: list[str], line: int) -> list[str]:
         while cells and not cells[-1].strip():
             cells.pop()
-        names = [_plain(c) for c in cells]
+        names = [plain_name(c) for c in cells]
         for name, written in zip(names, cells, strict=True):
             self.columns.setdefault(name, (written.strip(), line))
         for name, count in Counter(names).items():
@@ -304,16 +305,31 @@ class RowFile:
         return names
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Returns the name of a field as it is looked up: `Text ` is `text`.
+
+    Args:
+        name: The name as written.
+
+    Returns:
+        The name in lower case.
+    """
     return name.strip().casefold()
 
 
-def _json_object(raw: str) -> tuple[dict[str, Any] | None, str]:
-    """Parses one line; the second value says what is wrong if it cannot be."""
+def json_object(raw: str) -> tuple[dict[str, Any] | None, str]:
+    """Parses one line that should hold one JSON object.
+
+    Args:
+        raw: The line.
+
+    Returns:
+        The object or None, and what is wrong if it is None.
+    """
     repeated: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        counts = Counter(_plain(k) for k, _ in items)
+        counts = Counter(plain_name(k) for k, _ in items)
         repeated.extend(k for k, n in counts.items() if n > 1)
         return dict(items)
 

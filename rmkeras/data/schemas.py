@@ -110,7 +110,30 @@ def _preference(row: Fields) -> Preference | None:
     return Preference(*made, **rest) if row.ok else None
 
 
-def _prompt_and_completion(row: Fields) -> tuple[str, str]:
+def lone_prompt(row: Fields) -> str:
+    """Reads a prompt; chat messages end where an answer's content begins.
+
+    Args:
+        row: The fields of a row.
+
+    Returns:
+        The string.
+    """
+    prompt = row.text("prompt", "what is answered", may_be_empty=True)
+    if isinstance(prompt, tuple):
+        return row.template.render(prompt) + row.template.head("assistant")
+    return prompt
+
+
+def prompt_and_completion(row: Fields) -> tuple[str, str]:
+    """Reads a prompt and its answer, each a string or chat messages.
+
+    Args:
+        row: The fields of a row.
+
+    Returns:
+        Two strings; together they are what the template makes of both.
+    """
     prompt = row.text("prompt", "what is answered", may_be_empty=True)
     completion = row.text("completion", "the answer")
     if isinstance(completion, str) and isinstance(prompt, tuple):
@@ -121,20 +144,18 @@ def _prompt_and_completion(row: Fields) -> tuple[str, str]:
 
 
 def _unpaired(row: Fields) -> UnpairedPreference | None:
-    prompt, completion = _prompt_and_completion(row)
+    prompt, completion = prompt_and_completion(row)
     label = row.label("label")
     return UnpairedPreference(prompt, completion, label) if row.ok else None
 
 
 def _prompt_completion(row: Fields) -> PromptCompletion | None:
-    prompt, completion = _prompt_and_completion(row)
+    prompt, completion = prompt_and_completion(row)
     return PromptCompletion(prompt, completion) if row.ok else None
 
 
 def _stepwise(row: Fields) -> Stepwise | None:
-    prompt = row.text("prompt", "what is answered", may_be_empty=True)
-    if isinstance(prompt, tuple):
-        prompt = row.template.render(prompt) + row.template.head("assistant")
+    prompt = lone_prompt(row)
     steps = row.list("completions", "a list of steps, each a string")
     labels = row.list("labels", "a list of true and false, one for each step")
     for number, step in enumerate(steps or (), 1):

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 MAX_LINE = 16 * 2**20
 """Most characters of a line, or of a CSV row, that are read: 16 Mi."""
 
+UTF8 = "CSV or JSON lines in UTF-8"
 SAVE_AS = 'in a spreadsheet, save it as "CSV UTF-8"'
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _PIECE = 2**20
@@ -26,9 +27,12 @@ class TextSource:
     that is longer than `MAX_LINE` it holds a chunk.
 
     Args:
-        path: The file, gzipped or not, in UTF-8 or marked UTF-16.
+        path: The file, or its bytes; gzipped or not, in UTF-8 or marked UTF-16.
         complain: Takes line, finding, expectation and hint of each problem, and
             the keyword `fatal`.
+        expected: What the file should be, for messages about its bytes.
+        hint: What to do if it is not, for the same messages.
+        longest: Most characters of a line; `MAX_LINE` if None.
 
     Attributes:
         bom: Whether the file starts with a byte-order mark.
@@ -37,13 +41,22 @@ class TextSource:
         too_long: Number of lines left out so far because they are too long.
     """
 
-    def __init__(self, path: str | os.PathLike, complain: Callable[..., Any]):
+    def __init__(
+        self,
+        path: str | os.PathLike | bytes,
+        complain: Callable[..., Any],
+        expected: str = UTF8,
+        hint: str = SAVE_AS,
+        longest: int | None = None,
+    ):
         self.complain = complain
         self.bom = False
         self.broken = False
         self.count = 0
         self.too_long = 0
         self._path = path
+        self._wanted = expected, hint
+        self._longest = MAX_LINE if longest is None else longest
         self._pushed = ""
 
     def lines(self) -> Iterator[str]:
@@ -57,12 +70,17 @@ class TextSource:
             Strings. As editors count, a line ends at \\n, \\r\\n or \\r.
         """
         try:
-            with open(self._path, "rb") as stream:
+            with self._open() as stream:
                 yield from self._of(stream)
         except FileNotFoundError:
             self._stop(None, "no such file", "a file")
         except IsADirectoryError:
             self._stop(None, "this is a folder", "a file")
+
+    def _open(self) -> BinaryIO:
+        if isinstance(self._path, bytes):
+            return io.BufferedReader(io.BytesIO(self._path))
+        return open(self._path, "rb")
 
     def _stop(self, line, found, expected, hint="") -> None:
         self.broken = True
@@ -75,8 +93,7 @@ class TextSource:
             data = gzip.GzipFile(fileobj=stream) if zipped else stream
             head = data.peek(1000)[:1000]
             if wrong := _what_is_wrong(head):
-                expected = "CSV or JSON lines in UTF-8"
-                return self._stop(None, wrong, expected, SAVE_AS)
+                return self._stop(None, wrong, *self._wanted)
             self.bom = head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
             utf16 = self.bom and head[0] != 0xEF
             text = io.TextIOWrapper(
@@ -94,8 +111,7 @@ class TextSource:
             self._stop(
                 self.count + 1,
                 "what follows is not UTF-16, which the file's first two bytes announce",
-                "CSV or JSON lines in UTF-8",
-                SAVE_AS,
+                *self._wanted,
             )
         except (EOFError, OSError, zlib.error) as error:
             if not zipped:
@@ -116,11 +132,11 @@ class TextSource:
             self._pushed = after
         if pushed in ("\r", "\n"):
             return pushed
-        return pushed + text.readline(MAX_LINE + 1 - len(pushed))
+        return pushed + text.readline(self._longest + 1 - len(pushed))
 
     def _checked(self, line: str, text: io.TextIOWrapper) -> str:
         """The line, or an empty string after skipping the rest of a long one."""
-        if len(line) <= MAX_LINE:
+        if len(line) <= self._longest:
             return line
         length, piece = len(line), line
         while piece and not piece.endswith(("\n", "\r")):
@@ -132,7 +148,7 @@ class TextSource:
         self.complain(
             self.count,
             f"the line has {length:,} characters and was left out",
-            f"at most {MAX_LINE:,} a line",
+            f"at most {self._longest:,} a line",
             "is a line break missing? JSON lines have one object a line",
         )
         return ""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+class NothingLeft(RmkerasError):
+    """All was read, and there is no record to train on."""
+
+
 @dataclass(slots=True)
 class TokenChunk:
     """A few thousand encoded records, packed into three arrays.
@@ -57,8 +61,16 @@ class TokenChunk:
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each record's longest sequence, `(records,)`."""
-        each = np.diff(self.offsets).reshape(-1, self.candidates)
-        return each.max(axis=1)
+        return self._each.max(axis=1)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """Tokens of all of a record's sequences together, `(records,)`."""
+        return self._each.sum(axis=1)
+
+    @property
+    def _each(self) -> np.ndarray:
+        return np.diff(self.offsets).reshape(-1, self.candidates)
 
     def batch(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pads some records to one width.
@@ -84,6 +96,53 @@ class TokenChunk:
         return ids, self.targets[index]
 
 
+WINDOW = 64
+"""Batches that are balanced against each other. Each epoch makes new windows."""
+
+
+def balanced(
+    totals: np.ndarray, order: np.ndarray, batch_size: int
+) -> list[np.ndarray]:
+    """Deals records out so that batches have nearly as many tokens.
+
+    Within a window of 64 batches the records are sorted by length and dealt in
+    rounds, one to each batch, the longest to the batch that is lightest so far.
+
+    Args:
+        totals: Tokens of each record, `(records,)`.
+        order: A permutation of the records' numbers; who shares a window.
+        batch_size: Records a batch. The last batch may be smaller.
+
+    Returns:
+        A list of arrays of record numbers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from rmkeras.data.stream import balanced
+    >>> totals = np.array([1, 9, 2, 8])
+    >>> [totals[part].sum() for part in balanced(totals, np.arange(4), 2)]
+    [np.int64(10), np.int64(10)]
+
+    Source: Graham (1969), "Bounds on Multiprocessing Timing Anomalies", for the
+    rule of the longest first.
+    """
+    parts = []
+    whole = len(order) - len(order) % batch_size
+    for start in range(0, whole, WINDOW * batch_size):
+        window = order[start : min(start + WINDOW * batch_size, whole)]
+        window = window[np.argsort(-totals[window], kind="stable")]
+        rounds = window.reshape(batch_size, -1)  # (batch_size, batches)
+        dealt = np.empty_like(rounds)
+        loads = np.zeros(rounds.shape[1], "int64")
+        for i, part in enumerate(rounds):
+            lightest = np.argsort(loads, kind="stable")
+            dealt[i, lightest] = part
+            loads[lightest] += totals[part]
+        parts.extend(dealt.T)
+    return parts + ([order[whole:]] if whole < len(order) else [])
+
+
 @dataclass
 class TokenStream:
     """Batches of records that need not fit into memory.
@@ -92,6 +151,11 @@ class TokenStream:
     length share a batch, and the batches are shuffled again. A file that is
     sorted, by topic for instance, should be shuffled once before: records of
     different chunks never meet in one batch.
+
+    A model that takes padding out itself has nothing from neighbours in length.
+    For it `balance` deals long and short records out, so that all batches have
+    nearly as many tokens: each step costs the same, few shapes occur, and a batch
+    is a fair sample of the data.
 
     The order depends on nothing but the seed and the epoch, so that a stopped
     run can go on. Chunks are kept in memory as long as they fit into
@@ -103,9 +167,11 @@ class TokenStream:
             list of id lists, and the targets `(kept, ...)`.
         chunk: Records read at a time.
         keep_tokens: How many tokens may stay in memory, at 4 bytes each.
+        balance: Whether batches are alike in tokens rather than their records in
+            length.
 
     Raises:
-        RmkerasError: If no record is left.
+        NothingLeft: If no record is left of all chunks; one chunk may be empty.
 
     Example:
 
@@ -121,6 +187,7 @@ class TokenStream:
     encode: Callable[[list], tuple[list, Any]]
     chunk: int = 8192
     keep_tokens: int = 50_000_000
+    balance: bool = False
     sizes: list[int] = field(default_factory=list)
     tokens: int = 0
     _kept: list[TokenChunk | None] = field(default_factory=list)
@@ -132,11 +199,11 @@ class TokenStream:
             self.tokens += len(packed.tokens)
             held += len(packed.tokens)
             self._kept.append(packed if held <= self.keep_tokens else None)
+            if 0 < len(packed) == len(self):  # the first that holds any
+                self._rank = 3 if packed.candidates > 1 else 2
+                self._target_shape = packed.targets.shape[1:]
         if not sum(self.sizes):
-            raise RmkerasError("there are no records to train on")
-        first = next(packed for packed in self._chunks() if len(packed))
-        self._rank = 3 if first.candidates > 1 else 2
-        self._target_shape = first.targets.shape[1:]
+            raise NothingLeft("there are no records to train on")
 
     def __len__(self) -> int:
         return sum(self.sizes)
@@ -174,16 +241,21 @@ class TokenStream:
             else:
                 rng = np.random.default_rng((seed, epoch, number))
                 order = rng.permutation(len(packed))
-            # Stable: records of one length stay shuffled.
-            order = order[np.argsort(lengths[order], kind="stable")]
-            starts = np.arange(0, len(packed), batch_size)
+            if self.balance and seed is not None:
+                parts = balanced(packed.totals, order, batch_size)
+            else:
+                # Stable: records of one length stay shuffled.
+                order = order[np.argsort(lengths[order], kind="stable")]
+                starts = np.arange(0, len(packed), batch_size)
+                parts = [order[start : start + batch_size] for start in starts]
+            turns = np.arange(len(parts))
             if seed is not None:
-                starts = rng.permutation(starts)
-            for start in starts:
-                if skip:
-                    skip -= 1
-                    continue
-                yield packed.batch(order[start : start + batch_size])
+                turns = rng.permutation(turns)
+            for turn in turns[skip:]:
+                part = parts[turn]
+                # Attention treats a few neighbours at a time.
+                yield packed.batch(part[np.argsort(lengths[part], kind="stable")])
+            skip = max(0, skip - len(turns))
 
     def dataset(
         self, batch_size: int, seed: int | None = None, epoch: int = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
+import sys
 from pathlib import Path
 
+from rmkeras.data.plain import PLAIN, SAVE
+from rmkeras.data.problems import Problem
 from rmkeras.data.records import Preference, PromptCompletion
+from rmkeras.data.source import TextSource, escaped_byte
 from rmkeras.data.usable import usable_records
 from rmkeras.errors import RmkerasError
 
@@ -38,7 +41,7 @@ def read_corpus(path, say=lambda line: None, template=None):
     ['Roses are red,\\nviolets blue.', 'A second one.']
     """
     name = str(path).removesuffix(".gz")
-    if name.endswith((".txt", ".md")):
+    if name.endswith(PLAIN):
         text = read_plain(Path(path))
         texts = text.split("\n\n" if "\n\n" in text.strip() else "\n")
     else:
@@ -54,27 +57,28 @@ def read_plain(path):
     """Reads a text file, gzipped or not, with one kind of line end.
 
     Args:
-        path: A `pathlib.Path`.
+        path: A `pathlib.Path`. UTF-8, or UTF-16 with its mark, as feedback files.
 
     Returns:
         A string.
 
     Raises:
-        RmkerasError: If it cannot be read or is not UTF-8; the line is named.
+        RmkerasError: If it cannot be read to its end or is not UTF-8; the line is
+            named.
     """
-    try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rb") as file:
-            text = file.read().decode("utf8")
-    except OSError as error:
-        raise RmkerasError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise RmkerasError(
-            f"{path}:{line}: byte 0x{error.object[error.start]:02x} is not UTF-8; save "
-            "the file as UTF-8"
-        ) from error
-    return text.replace("\r\n", "\n")
+
+    def refuse(line, found, expected, hint="", fatal=True):
+        raise RmkerasError(str(Problem(str(path), line, None, found, expected, hint)))
+
+    # A whole corpus may stand on one line.
+    source = TextSource(path, refuse, "a text file in UTF-8", SAVE, sys.maxsize - 1)
+    lines = []
+    for number, line in enumerate(source.lines(), 1):
+        if found := escaped_byte(line):
+            byte = f"byte 0x{found[0]:02X} in column {found[1]} is not UTF-8"
+            refuse(number, byte, "a file in UTF-8", SAVE)
+        lines.append(line.rstrip("\r\n") + "\n" if line[-1] in "\r\n" else line)
+    return "".join(lines)
 
 
 def _text(record):

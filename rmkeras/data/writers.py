@@ -139,7 +139,7 @@ def write_records(
             stream = stack.enter_context(zipped)
         if plain.endswith(".jsonl"):
             for record in counted:
-                line = json.dumps(_tidy(record), ensure_ascii=False) + "\n"
+                line = json.dumps(tidy(record), ensure_ascii=False) + "\n"
                 stream.write(line.encode())
         else:
             text = _csv(list(counted), "\t" if plain.endswith(".tsv") else ",")
@@ -196,7 +196,15 @@ class _Counted:
             yield record
 
 
-def _tidy(record: Record) -> dict:
+def tidy(record: Record) -> dict:
+    """Returns a record's fields as they are written: 3 and not 3.0.
+
+    Args:
+        record: Any record.
+
+    Returns:
+        A dict.
+    """
     fields = record.to_dict()
     for name in ("rating", "margin"):
         # 3 and not 3.0, as people write.
@@ -207,7 +215,7 @@ def _tidy(record: Record) -> dict:
 
 def _csv(records: list[Record], delimiter: str) -> str:
     kind = schema_of(records[0]) if records else SCHEMAS["rating"]
-    rows = [_tidy(r) for r in records]
+    rows = [tidy(r) for r in records]
     used = {name for row in rows for name in row} | set(kind.required)
     stream = io.StringIO(newline="")
     # Quotes around every string: older Pythons forget them around a lone \r.

@@ -16,6 +16,13 @@ class Deduplicated:
         kept: Their positions in the input, counted from 0.
         dropped: One pair `(position, position of the item it repeats)` for each
             item that was dropped.
+
+    Example:
+
+    >>> from rmkeras.text import deduplicate
+    >>> found = deduplicate(["a", "b", "a"])
+    >>> found.kept, found.dropped
+    ([0, 1], [(2, 0)])
     """
 
     items: list[Any]

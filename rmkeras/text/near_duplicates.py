@@ -23,6 +23,12 @@ class NearDuplicate:
         test: Position of the test text, counted from 0.
         train: Position of the most similar training text, counted from 0.
         similarity: Jaccard similarity of their shingles, from 0 to 1, exact.
+
+    Example:
+
+    >>> from rmkeras.text import near_duplicates
+    >>> near_duplicates(["I left early."], ["Stay!", "i left  early"]).pairs
+    [NearDuplicate(test=1, train=0, similarity=1.0)]
     """
 
     test: int
@@ -39,6 +45,13 @@ class NearDuplicates:
         train: Number of training texts.
         test: Number of test texts.
         threshold: Least similarity.
+
+    Example:
+
+    >>> from rmkeras.text import near_duplicates
+    >>> found = near_duplicates(["I left early."], ["i left  early", "Stay!"])
+    >>> [pair.test for pair in found.pairs], found.test
+    ([0], 2)
     """
 
     pairs: list[NearDuplicate]

@@ -24,10 +24,16 @@ class PretrainedTokenizer:
 
     Example:
 
-    ```python
-    tokenizer = PretrainedTokenizer.from_folder("my-bert")
-    tokenizer.encode(["A good film."], start=True, end=True)  # [[101, 1037, …, 102]]
-    ```
+    >>> import pathlib, tempfile
+    >>> from rmkeras.text import PretrainedTokenizer
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "film"]
+    >>> _ = (folder / "vocab.txt").write_text("\\n".join(words))
+    >>> tokenizer = PretrainedTokenizer.from_folder(folder)
+    >>> tokenizer.encode(["A good film"], start=True, end=True)
+    [[2, 4, 5, 6, 3]]
+    >>> tokenizer.decode([[2, 4, 5, 6, 3]])
+    ['a good film']
     """
 
     def __init__(self, state: str):

@@ -28,6 +28,12 @@ class StopWords(NamedTuple):
         words: The words, in lower case.
         source: `"nltk"` or `"scikit-learn"`.
         note: Why it is this source, in one sentence.
+
+    Example:
+
+    >>> from rmkeras.text import stop_words
+    >>> stop_words(source="scikit-learn").note != ""
+    True
     """
 
     words: frozenset[str]

@@ -39,7 +39,7 @@ ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 def test_any_bytes_end_in_a_report(tmp_path_factory, lines, end, name, data):
     raw = end.join(lines)
     if data.draw(st.booleans(), "gzipped"):
-        raw = gzip.compress(raw)[: data.draw(st.integers(1, 200), "kept")]
+        raw = gzip.compress(raw, mtime=0)[: data.draw(st.integers(1, 200), "kept")]
     path = tmp_path_factory.mktemp("any") / name
     path.write_bytes(raw)
     kind = data.draw(st.none() | st.sampled_from(list(SCHEMAS)), "type")

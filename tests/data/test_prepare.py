@@ -131,7 +131,6 @@ def test_the_whole_way_from_an_archive_to_records(sdist, tmp_path):
     before = everything_below(data_dir)
     again = prepare_human_ratings(data_dir, archive="/no/such/file", say=lines.append)
     assert again.already
-    assert again.seconds < 0.5
     assert everything_below(data_dir) == before
 
 

@@ -179,10 +179,15 @@ def test_json_ratings_that_are_no_numbers(write, rating):
         ('{"text": "", "rating": 1}', "text is empty"),
         ('{"text": "  ", "rating": 1}', "text is empty"),
         ('{"text": 7, "rating": 1}', "text is 7; expected a string"),
+        (
+            '{"text": null, "rating": 1}',
+            "text is null; expected a string; fill it in or delete the line",
+        ),
+        ('{"text": "a", "rating": true}', "rating is true"),
         ('{"rating": 1}', "text is missing"),
         ('{"text": "a"}', "rating is missing"),
         ('{"text": "a", "rating": 1, "prompt": ["x"]}', "prompt is ['x']"),
-        ('{"text": "a", "rating": 1, "rater": true}', "rater is True"),
+        ('{"text": "a", "rating": 1, "rater": true}', "rater is true"),
         ('{"text": "a", "rating": 1, "ratings": [1, "2"]}', "ratings is [1, '2']"),
         ('{"text": "\\ud800", "rating": 1}', "surrogate"),
         ('{"text": "a", "rating": 1, "rater": "\\udcff"}', "surrogate"),
@@ -260,7 +265,7 @@ def test_headers_that_are_wrong(write, header, found):
 def test_unknown_columns_are_reported_once_and_not_dropped_silently(write):
     path = write("text,rating,Stars,when\na,1,2,3\nb,2,3,4\n")
     [warning] = check_ratings(path).warnings
-    assert "not known: 'Stars', 'when'" in str(warning)
+    assert "columns are not known: 'Stars', 'when'" in str(warning)
     with pytest.warns(UserWarning, match="'Stars', 'when'"):
         read_ratings(path)
     lines = (

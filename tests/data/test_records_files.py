@@ -192,7 +192,7 @@ def test_the_type_is_what_the_fields_say(write):
         ),
         (
             {"text": [{"role": "user", "content": None}]},
-            ":1: text is a list whose message 1 has the content None; expected a string",
+            ":1: text is a list whose message 1 has the content null; expected a string",
         ),
         (
             {"text": [{"role": ["user"], "content": ""}]},

@@ -94,3 +94,27 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         for n in (1_000, 40_000)
     )
     assert large - small < 20  # MB; the file would take 46 more
+
+
+def test_balanced_batches_have_nearly_as_many_tokens_and_no_record_twice():
+    numbers = [int(n) for n in np.random.default_rng(0).integers(1, 200, 1003)]
+    stream = TokenStream(numbers, encode, balance=True)
+    batches = list(stream.batches(8, seed=0))
+    tokens = np.array([(ids != 0).sum() for ids, _ in batches])
+    apart = [
+        (ids != 0).sum() for ids, _ in TokenStream(numbers, encode).batches(8, seed=0)
+    ]
+    whole = np.sort(tokens)[1:]  # All but the last batch, which is smaller.
+    assert np.std(whole) < 0.02 * np.mean(whole) < 0.05 * np.std(apart)
+    found = sorted(n for _, t in batches for n in t[:, 0])
+    assert found == sorted(map(float, numbers))
+    assert len(batches) == stream.steps(8)
+
+
+def test_balanced_batches_go_on_where_they_stopped_and_change_with_the_epoch():
+    numbers = list(range(1, 120))
+    stream = TokenStream(numbers, encode, chunk=50, balance=True)
+    first = seen(stream, 4, seed=0, epoch=0)
+    assert seen(stream, 4, seed=0, epoch=0, skip=17) == first[17:]
+    second = seen(stream, 4, seed=0, epoch=1)
+    assert {frozenset(b) for b in first} != {frozenset(b) for b in second}
