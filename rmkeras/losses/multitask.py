@@ -172,11 +172,17 @@ class AdaptiveWeights(keras.callbacks.Callback):
 
     Example:
 
-    ```python
-    loss = AspectLoss("huber", weights=[1.0, 1.0])
-    model.compile("adam", loss)
-    model.fit(x, y, epochs=5, callbacks=[AdaptiveWeights(loss, x_valid, y_valid)])
-    ```
+    >>> import keras
+    >>> import numpy as np
+    >>> from rmkeras.losses import AdaptiveWeights, AspectLoss
+    >>> x, y = np.ones((4, 1)), np.array([[1.0, 0.0]] * 4)
+    >>> model = keras.Sequential([keras.layers.Dense(2, kernel_initializer="zeros")])
+    >>> loss = AspectLoss("mse", weights=[1.0, 1.0])
+    >>> model.compile("sgd", loss, jit_compile=False)
+    >>> weigh = AdaptiveWeights(loss, x, y)
+    >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[weigh])
+    >>> loss.current.numpy().round(1)  # nothing is left to learn of the second
+    array([1.2, 0.8], dtype=float32)
 
     Source: Liu, Johns and Davison (2019), "End-to-End Multi-Task Learning with
     Attention", equation 7 (dynamic weight average).

@@ -27,9 +27,11 @@ def token_log_probabilities(logits, ids, temperature=1.0):
     >>> round(float(token_log_probabilities(logits, np.array([[2]]))[0, 0]), 4)
     -1.3863
     """
-    logits = ops.cast(logits, "float32") / temperature  # (B, L, V)
-    chosen = ops.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]  # (B, L)
-    return chosen - ops.logsumexp(logits, axis=-1)
+    logits = ops.cast(logits, "float32")  # (B, L, V)
+    if temperature != 1.0:
+        logits = logits / temperature
+    # The cross-entropy makes its gradient in the same pass over the vocabulary.
+    return -ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
 
 
 def kl_estimate(log_probs, reference_log_probs, mask, estimator="k1"):
@@ -202,7 +204,9 @@ def clipped_policy_loss(
     advantages = ops.cast(ops.stop_gradient(advantages), log_probs.dtype)
     if len(advantages.shape) == 1:
         advantages = advantages[:, None]
-    log_ratio = (log_probs - ops.stop_gradient(old_log_probs)) * mask  # (B, L)
+    # Not times the mask, since −∞ · 0 is no number.
+    log_ratio = log_probs - ops.stop_gradient(old_log_probs)  # (B, L)
+    log_ratio = ops.where(mask > 0, log_ratio, 0.0)
     ratio = ops.exp(log_ratio)
     plain = ratio * advantages
     cut = ops.clip(ratio, 1.0 - clip, 1.0 + (clip if high is None else high))
@@ -260,13 +264,19 @@ def preference_policy_loss(
     beta=0.1,
     label_smoothing=0.0,
     kind="dpo",
+    probability=1.0,
+    offset=0.0,
 ):
     """DPO or IPO: a comparison as a loss on the policy itself.
 
     h = (log π(y⁺) − log π_ref(y⁺)) − (log π(y⁻) − log π_ref(y⁻))
 
-    DPO:  L = −(1 − ε) log σ(β h) − ε log σ(−β h)
-    IPO:  L = (h − 1 / (2 β))²
+    DPO: L = −q log σ(β h − m) − (1 − q) log σ(m − β h)
+
+    IPO: L = p (h' − 1 / (2 β))² + (1 − p) (h' + 1 / (2 β))²
+
+    q = (1 − ε) p + ε (1 − p) and h' = h − m / β. p is the share of raters who preferred the chosen answer, 1 if there was one; m the
+    margin by which it should win, in the unit of the reward β h, as in `BradleyTerry`.
 
     DPO is the maximum likelihood of comparisons whose reward is the one that the
     policy is optimal for, r = β log(π / π_ref) + const. If all comparisons of a
@@ -280,6 +290,8 @@ def preference_policy_loss(
         beta: β, the strength of the tie to the reference.
         label_smoothing: ε, the share of comparisons taken to be wrong; DPO alone.
         kind: `"dpo"` or `"ipo"`.
+        probability: p, a number or `(batch,)`.
+        offset: m, a number or `(batch,)`.
 
     Returns:
         The loss of each comparison, `(batch,)`, and its margin β h.
@@ -297,7 +309,8 @@ def preference_policy_loss(
     (0.6931, 0.0)
 
     Source: Rafailov et al. (2023), equation 7; Azar et al. (2023), equation 17;
-    Mitchell (2023), "A note on DPO with noisy preferences", for the smoothing.
+    Mitchell (2023), "A note on DPO with noisy preferences", for the smoothing and p;
+    Amini et al. (2024), "Direct Preference Optimization with an Offset", for m.
     """
     if not 0 <= label_smoothing < 0.5:
         raise ValueError(
@@ -306,9 +319,15 @@ def preference_policy_loss(
     ratio = (chosen - reference_chosen) - (rejected - reference_rejected)  # (B,)
     margin = beta * ratio
     if kind == "dpo":
+        won = (1 - label_smoothing) * probability
+        won += label_smoothing * (1 - probability)
+        lost = (1 - label_smoothing) * (1 - probability)
+        lost += label_smoothing * probability
+        over = margin - offset
         # −log σ(x) = softplus(−x), which does not overflow.
-        loss = (1 - label_smoothing) * ops.softplus(-margin)
-        return loss + label_smoothing * ops.softplus(margin), margin
+        return won * ops.softplus(-over) + lost * ops.softplus(over), margin
     if kind == "ipo":
-        return ops.square(ratio - 0.5 / beta), margin
+        over = ratio - offset / beta
+        won, lost = ops.square(over - 0.5 / beta), ops.square(over + 0.5 / beta)
+        return probability * won + (1 - probability) * lost, margin
     raise ValueError(f"kind is {kind!r}; expected dpo or ipo")

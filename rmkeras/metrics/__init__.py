@@ -13,11 +13,8 @@ from rmkeras.metrics.calibration import (
     pair_confidence,
     reliability_bins,
 )
-from rmkeras.metrics.correlation import (
-    PearsonCorrelation,
-    pearson,
-    per_domain_pearson,
-)
+from rmkeras.metrics.chance import cohen_kappa, krippendorff_alpha
+from rmkeras.metrics.correlation import pearson, per_domain_pearson
 from rmkeras.metrics.diversity import distinct_n
 from rmkeras.metrics.intervals import (
     clustered_wilson_interval,
@@ -25,11 +22,7 @@ from rmkeras.metrics.intervals import (
     fisher_interval,
     wilson_interval,
 )
-from rmkeras.metrics.pairwise import (
-    PairwiseAccuracy,
-    pair_outcomes,
-    pairwise_accuracy,
-)
+from rmkeras.metrics.pairwise import pair_outcomes, pairwise_accuracy
 from rmkeras.metrics.ranking import classification_scores, kendall, spearman
 
 __all__ = [
@@ -40,11 +33,13 @@ __all__ = [
     "calibration_noise",
     "classification_scores",
     "clustered_wilson_interval",
+    "cohen_kappa",
     "distinct_n",
     "effective_size",
     "expected_calibration_error",
     "fisher_interval",
     "kendall",
+    "krippendorff_alpha",
     "one_rater_against_rest",
     "pair_confidence",
     "pair_outcomes",
@@ -57,3 +52,12 @@ __all__ = [
     "split_half_reliability",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str):
+    # These two are Keras metrics; the others do without TensorFlow.
+    if name in ("PairwiseAccuracy", "PearsonCorrelation"):
+        from rmkeras.metrics import streaming
+
+        return getattr(streaming, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,10 @@
-"""Accuracy on comparisons: of arrays, and streaming through Keras."""
+"""Accuracy on comparisons."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 
 def pair_outcomes(chosen: Any, rejected: Any) -> np.ndarray:
@@ -71,72 +69,3 @@ def pairwise_accuracy(chosen: Any, rejected: Any, weights: Any = None) -> float:
     if len(w) != len(x):
         raise ValueError(f"got {len(w)} weights for {len(x)} pairs")
     return float((w * x).sum() / w.sum()) if w.sum() > 0 else 0.0
-
-
-@keras.saving.register_keras_serializable(package="rmkeras")
-class PairwiseAccuracy(keras.metrics.Metric):
-    r"""Streaming `pairwise_accuracy` of a model that scores both answers at once.
-
-    $$ \frac{\sum_i w_i \left([r_{c,i} > r_{r,i}]
-    + \tfrac12 [r_{c,i} = r_{r,i}]\right)}{\sum_i w_i} $$
-
-    The value belongs to all examples since the last reset. A mean of the batches'
-    accuracies would give each pair of a short last batch too much weight.
-
-    Args:
-        name: The metric's name.
-        dtype: Type of the two sums; float32 would stop counting at 2²⁴ pairs.
-
-    Call arguments (`update_state`):
-        y_true: `(batch, 2)` as for `BradleyTerry`: its first column is the share
-            of raters who preferred the first answer. Where that is below one half
-            the second answer is the right one, and pairs that split the raters
-            evenly are left out. Anything of another shape is not looked at.
-        y_pred: Tensor of shape `(batch, 2)`: the rewards of chosen and rejected.
-        sample_weight: Tensor of shape `(batch,)` or `(batch, 1)`, or None.
-
-    Example:
-
-    >>> from rmkeras.metrics import PairwiseAccuracy
-    >>> metric = PairwiseAccuracy()
-    >>> metric.update_state([0, 0, 0], [[2.0, 1.0], [3.0, 1.0], [1.0, 0.0]])
-    >>> metric.update_state([0], [[0.0, 1.0]])
-    >>> float(metric.result())
-    0.75
-
-    Source: Ouyang et al. (2022), section 3.5.
-    """
-
-    def __init__(self, name: str = "pairwise_accuracy", dtype: str = "float64"):
-        super().__init__(name=name, dtype=dtype)
-        # One vector: weight, weighted outcomes. Sums add up across replicas.
-        self.sums = self.add_variable(
-            (2,), initializer="zeros", dtype=self.dtype, name="sums"
-        )
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Adds a batch; see the class for the arguments."""
-        rewards = ops.convert_to_tensor(y_pred)
-        if len(rewards.shape) != 2 or rewards.shape[1] not in (2, None):
-            raise ValueError(
-                "PairwiseAccuracy needs predictions of shape (batch, 2), chosen and "
-                f"rejected; got {tuple(rewards.shape)}"
-            )
-        sign = ops.cast(ops.sign(rewards[:, 0] - rewards[:, 1]), self.dtype)  # (B,)
-        w = ops.ones_like(sign)
-        targets = ops.convert_to_tensor(y_true)
-        if len(targets.shape) == 2 and targets.shape[1] == 2:
-            better = ops.sign(ops.cast(targets[:, 0], self.dtype) - 0.5)
-            sign, w = sign * better, ops.abs(better)
-        x = 0.5 + 0.5 * sign
-        if sample_weight is not None:
-            w = w * ops.reshape(ops.cast(sample_weight, self.dtype), (-1,))
-        self.sums.assign_add(ops.stack([ops.sum(w), ops.sum(w * x)]))
-
-    def result(self):
-        """Returns the accuracy so far, a scalar tensor; 0 before any pair."""
-        return ops.divide_no_nan(self.sums[1], self.sums[0])
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs."""
-        return {"name": self.name, "dtype": self.dtype}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmkeras.rewards.base import Reward
+from rmkeras.rewards.base import CONTEXT, Reward
 
 ADAPT = ("none", "scale", "lagging")
 MEMORY = 0.9  # share of the past in running means
@@ -22,7 +22,8 @@ class WeightedSum(Reward):
       buying one reward with another.
 
     The running values change after the batch that they are computed from is
-    scored, and only in `score`; they are saved and resumed with a run.
+    scored, and only in `score`; they are saved and resumed with a run. A look, which
+    only measures, changes none: see `at_rest`.
 
     Args:
         rewards: `Reward`s.
@@ -59,10 +60,12 @@ class WeightedSum(Reward):
         self.rate = rate
         self.name = " + ".join(r.name for r in self.rewards)
         self.needs = tuple(
-            n
-            for n in ("prompts", "references")
-            if any(n in r.needs for r in self.rewards)
+            n for n in CONTEXT if any(n in r.needs for r in self.rewards)
         )
+        self.wants = tuple(
+            n for n in CONTEXT if any(n in r.wants for r in self.rewards)
+        )
+        self._given = self.weights.tolist()
         self._first = self._mean = self._variance = None
 
     def parts(self, texts, prompts=None, references=None):
@@ -74,6 +77,7 @@ class WeightedSum(Reward):
         each = self.parts(texts, prompts, references).astype("float64")  # (K, n)
         if self.adapt == "none":
             return self.weights @ each
+        before = self.weights, self._first, self._mean, self._variance
         if self._mean is None:
             self._note(each)
         total = self.weights @ (each / self._spread()[:, None])
@@ -83,6 +87,8 @@ class WeightedSum(Reward):
             size = np.abs(self.weights).sum()
             self.weights = self.weights * np.exp(-self.rate * (gain - gain.mean()))
             self.weights *= size / np.abs(self.weights).sum()
+        if self.resting:
+            self.weights, self._first, self._mean, self._variance = before
         return total
 
     def _spread(self):
@@ -97,6 +103,25 @@ class WeightedSum(Reward):
             return
         self._mean = MEMORY * self._mean + (1 - MEMORY) * mean
         self._variance = MEMORY * self._variance + (1 - MEMORY) * variance
+
+    @property
+    def looks_at_batch(self):
+        """Whether weights adapt, or a part looks at the whole batch."""
+        return self.adapt != "none" or any(r.looks_at_batch for r in self.rewards)
+
+    def inner(self):
+        """The rewards that are added."""
+        return self.rewards
+
+    def decides(self):
+        """See `Reward.decides`; the weights are those given, not as they are now."""
+        return {
+            "kind": type(self).__name__,
+            "weights": self._given,
+            "parts": [r.decides() for r in self.rewards],
+            "adapt": self.adapt,
+            "rate": self.rate,
+        }
 
     def state(self):
         """Returns weights and running values, and what the parts have."""

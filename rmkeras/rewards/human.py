@@ -18,12 +18,13 @@ class HumanReward(Reward):
     People are slow, so only `per_batch` samples of a batch are shown, those where
     the fallback is least sure if it is an ensemble, else evenly through the
     batch. An answer counts for the same text ever after and is never asked for
-    again. With `log`, each answer is on the disk before training goes on, as a
+    again; a `Look` asks nobody. With `log`, each answer is on the disk before training goes on, as a
     rating record that `train-reward` reads; a run that is resumed finds it there.
 
     Args:
         ask: Called with a list of texts and the list of their prompts (empty
-            strings if there are none); returns as many ratings, `None` where
+            strings if there are none, whether or not the fallback reads them);
+            returns as many ratings, `None` where
             nobody answered. Such a text is scored by the fallback.
         fallback: A `Reward` on the same scale.
         per_batch: Number of texts to ask about.
@@ -42,6 +43,8 @@ class HumanReward(Reward):
     """
 
     name = "human"
+    wants = ("prompts",)  # people see them, also where the fallback reads none
+    looks_at_batch = True  # whom to ask about depends on the others
 
     def __init__(self, ask, fallback, per_batch=8, log=None, rater="person"):
         self.ask = ask
@@ -54,7 +57,9 @@ class HumanReward(Reward):
 
     def _read(self):
         answers = {}
-        for number, line in enumerate(self.log.read_text("utf8").splitlines(), 1):
+        # Not `splitlines`, which also parts at characters that JSON leaves in strings.
+        lines = self.log.read_text("utf8").removesuffix("\n").split("\n")
+        for number, line in enumerate(lines if lines != [""] else [], 1):
             try:
                 record = json.loads(line)
                 answers[record.get("prompt", ""), record["text"]] = record["rating"]
@@ -86,7 +91,7 @@ class HumanReward(Reward):
         )
         new = [i for i in self._order(texts, prompts) if keys[i] not in self.answers]
         chosen = list({keys[i]: i for i in reversed(new)}.values())[::-1]
-        chosen = chosen[: self.per_batch]
+        chosen = [] if self.resting else chosen[: self.per_batch]
         if chosen:
             ratings = list(
                 self.ask([texts[i] for i in chosen], [keys[i][0] for i in chosen])
@@ -106,18 +111,32 @@ class HumanReward(Reward):
     def _order(self, texts, prompts):
         model = getattr(self.fallback, "model", None)
         if hasattr(model, "uncertainty"):
-            unsure = model.uncertainty(texts, prompts=prompts)
+            read = prompts if "prompts" in self.fallback.needs else None
+            unsure = model.uncertainty(texts, prompts=read)
             return np.argsort(-unsure, kind="stable").tolist()
         step = max(1, len(texts) // max(1, self.per_batch))
         first = list(range(0, len(texts), step))
         return first + [i for i in range(len(texts)) if i % step]
 
+    def inner(self):
+        """The fallback."""
+        return (self.fallback,)
+
+    def decides(self):
+        """See `Reward.decides`; how many texts people are asked about may change."""
+        return {"kind": type(self).__name__, "fallback": self.fallback.decides()}
+
     def state(self):
-        """Returns the answers, for a run without a log."""
-        return {"answers": [[*key, rating] for key, rating in self.answers.items()]}
+        """Returns the answers, for a run without a log, and what the fallback has."""
+        return {
+            "answers": [[*key, rating] for key, rating in self.answers.items()],
+            "fallback": self.fallback.state(),
+        }
 
     def load_state(self, state):
-        """Takes them back, beside those in the log."""
+        """Takes them back, the answers beside those in the log."""
+        if "fallback" in state:  # Earlier versions did not save it.
+            self.fallback.load_state(state["fallback"])
         for prompt, text, rating in state["answers"]:
             self.answers.setdefault((prompt, text), rating)
 
@@ -131,6 +150,17 @@ def ask_in_terminal(texts, prompts):
 
     Returns:
         A list of floats, `None` where only Enter was pressed.
+
+    Example:
+
+    >>> import builtins, unittest.mock
+    >>> from rmkeras.rewards import ask_in_terminal
+    >>> with unittest.mock.patch.object(builtins, "input", lambda *_: "3"):
+    ...     ratings = ask_in_terminal(["a good film"], [""])
+    <BLANKLINE>
+    → a good film
+    >>> ratings
+    [3.0]
     """
     ratings = []
     for text, prompt in zip(texts, prompts, strict=True):

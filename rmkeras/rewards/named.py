@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
+import sys
 from pathlib import Path
 
 from rmkeras.errors import RmkerasError
@@ -11,6 +13,7 @@ from rmkeras.rewards.base import FunctionReward
 from rmkeras.rewards.combined import WeightedSum
 from rmkeras.rewards.human import HumanReward, ask_in_terminal
 from rmkeras.rewards.learned import LearnedReward
+from rmkeras.rewards.moderation import ModerationReward
 from rmkeras.rewards.references import (
     BleuReward,
     ChrfReward,
@@ -46,7 +49,8 @@ def named_reward(
 
     Args:
         names: One or more strings: `NAME`, `NAME:ARGUMENT`, the folder of a reward
-            model, or `FILE.py:FUNCTION`; each perhaps after a weight and `*`, as
+            model, `moderation:DIR` or `moderation:DIR:THRESHOLD` with such a folder,
+            `FILE.py:FUNCTION` or `MODULE:FUNCTION`; each perhaps after a weight and `*`, as
             in `0.5*length:20`.
         how: How an ensemble combines its members, if one is named.
         with_prompts: Whether learned rewards read prompts too.
@@ -96,6 +100,8 @@ def _one(name, how, with_prompts):
             return NAMED_REWARDS[kind](*([argument] if colon else []))
         except (TypeError, ValueError) as error:
             raise RmkerasError(f"--reward {name}: {error}") from error
+    if kind == "moderation":
+        return _moderation(argument, name, with_prompts)
     if kind.endswith(".py"):
         return _function(Path(kind), argument, name)
     if Path(name).exists():
@@ -110,10 +116,34 @@ def _one(name, how, with_prompts):
                 )
             model.how = how
         return LearnedReward(model, Path(name).name, with_prompts)
+    if colon and all(part.isidentifier() for part in kind.split(".")):
+        found = _module(kind, name)
+        if found is not None:
+            return _callable_of(found, kind, argument, name)
     raise RmkerasError(
-        f"no reward {name!r}: expected {', '.join(NAMED_REWARDS)}, the folder of a "
-        "reward model, or FILE.py:FUNCTION"
+        f"no reward {name!r}: expected {', '.join(NAMED_REWARDS)}, moderation:DIR, the "
+        "folder of a reward model, FILE.py:FUNCTION or MODULE:FUNCTION"
     )
+
+
+def _moderation(argument, name, with_prompts):
+    """`DIR` or `DIR:THRESHOLD`."""
+    from rmkeras.models import REWARD_MODELS, load_model
+
+    folder, threshold = argument, None
+    if not Path(argument).exists():
+        folder, _, number = argument.rpartition(":")
+        try:
+            threshold = float(number)
+        except ValueError:
+            folder = argument
+    if not folder or not Path(folder).exists():
+        raise RmkerasError(
+            f"--reward {name}: no folder {folder!r}; expected moderation:DIR or "
+            "moderation:DIR:THRESHOLD, DIR being that of a reward model"
+        )
+    model = load_model(folder, REWARD_MODELS)
+    return ModerationReward(model, threshold, with_prompts=with_prompts)
 
 
 def _function(file, function, name):
@@ -128,10 +158,35 @@ def _function(file, function, name):
         raise RmkerasError(
             f"--reward {name}: {file} failed: {type(error).__name__}: {error}"
         ) from error
+    return _callable_of(module, file, function, name)
+
+
+def _module(module, name):
+    """A module that Python finds, in the working directory too; `None` without one."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        try:
+            if importlib.util.find_spec(module) is None:
+                return None
+        except ModuleNotFoundError:  # The package that it would be in.
+            return None
+        return importlib.import_module(module)
+    except Exception as error:
+        raise RmkerasError(
+            f"--reward {name}: the module {module} failed: {type(error).__name__}: "
+            f"{error}"
+        ) from error
+    finally:
+        sys.path.remove(here)
+
+
+def _callable_of(module, where, function, name):
+    """The function of a module, as a reward."""
     found = getattr(module, function or "reward", None)
     if not callable(found):
         raise RmkerasError(
-            f"--reward {name}: {file} has no function {function or 'reward'}; expected "
+            f"--reward {name}: {where} has no function {function or 'reward'}; expected "
             "one that takes a list of strings and returns as many numbers"
         )
     return FunctionReward(found, function or "reward")

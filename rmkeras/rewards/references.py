@@ -27,11 +27,13 @@ class BleuReward(Reward):
     """
 
     name = "bleu"
+    options = ("lowercase",)
     needs = ("references",)
 
     def __init__(self, lowercase=True):
         from sacrebleu.metrics import BLEU
 
+        self.lowercase = lowercase
         self._bleu = BLEU(lowercase=lowercase, effective_order=True)
 
     def score(self, texts, references):
@@ -92,11 +94,13 @@ class ChrfReward(Reward):
     """
 
     name = "chrf"
+    options = ("word_order",)
     needs = ("references",)
 
     def __init__(self, word_order=0):
         from sacrebleu.metrics import CHRF
 
+        self.word_order = word_order
         self._chrf = CHRF(word_order=word_order, lowercase=True)
 
     def score(self, texts, references):

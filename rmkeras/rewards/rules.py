@@ -27,6 +27,7 @@ class LengthReward(Reward):
     """
 
     name = "length"
+    options = ("target",)
 
     def __init__(self, target):
         if target < 1:
@@ -55,6 +56,7 @@ class FormatReward(Reward):
     """
 
     name = "format"
+    options = ("pattern",)
 
     def __init__(self, pattern):
         self.pattern = re.compile(pattern, re.DOTALL)
@@ -80,6 +82,7 @@ class ForbiddenWords(Reward):
     """
 
     name = "forbidden words"
+    options = ("pattern",)
 
     def __init__(self, words):
         words = [words] if isinstance(words, str) else list(words)
@@ -110,6 +113,7 @@ class RepetitionPenalty(Reward):
     """
 
     name = "repetition"
+    options = ("n",)
 
     def __init__(self, n=2):
         if n < 1:

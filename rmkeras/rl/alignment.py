@@ -1,90 +1,26 @@
-"""The run around any online method: looks from outside, budget, checkpoints."""
+"""The run around any method: looks from outside, budget, checkpoints."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from rmkeras.distribute.group import WorkerLost
 from rmkeras.errors import RmkerasError
-from rmkeras.losses.policy import kl_estimate
-from rmkeras.metrics import distinct_n
 from rmkeras.models.training import Board, CatchInterrupt, Interrupted
-from rmkeras.rl.checkpoint import fingerprint, load_run, save_run
-from rmkeras.rl.online import completion_log_probs
-from rmkeras.rl.sampler import Sampler
-
-LOOK_SEED = 999
-"""Added to the run's seed for looks: always the same dice, never those of training."""
-
-
-def _reference_log_probs(model, prompt_ids, ids):
-    return completion_log_probs(model, prompt_ids, ids)[0]
-
-
-class Look:
-    """Samples from a policy with always the same dice, and measures the samples.
-
-    Args:
-        trainer: An `OnlineTrainer`.
-        samples: Number of samples.
-        prompts: Strings to go on from, held-out ones if there are any; the
-            trainer's own if `None`.
-        references: As many strings.
-        judge: A `Reward` that the policy was not trained on, if there is one.
-    """
-
-    def __init__(self, trainer, samples=64, prompts=None, references=None, judge=None):
-        if prompts is None:
-            prompts, references = trainer.prompts, trainer.references
-        self.trainer = trainer
-        self.judge = judge
-        self.sampler = Sampler(trainer.policy, trainer.max_new_tokens)
-        numbers = [i % len(prompts) for i in range(samples)] if prompts else None
-        self.count = samples
-        self.prompts = numbers and [prompts[i] for i in numbers]
-        self.references = references and [references[i] for i in numbers]
-        self._log_probs = None
-
-    def __call__(self):
-        """Looks.
-
-        Returns:
-            A dict of `reward`, `kl` (nats a sequence, k1), `distinct2`, `length`,
-            `stopped` and, if there is one, `judge`; and the list of samples, a
-            dict each.
-        """
-        import tensorflow as tf
-
-        trainer = self.trainer
-        if self._log_probs is None:
-            self._log_probs = tf.function(_reference_log_probs, autograph=False)
-        drawn = self.sampler(self.prompts, self.count, trainer.seed + LOOK_SEED)
-        texts = trainer.policy.tokenizer.decode(drawn.ids.numpy())
-        reference = self._log_probs(trainer.reference, drawn.prompt_ids, drawn.ids)
-        kl = kl_estimate(drawn.log_probs, reference, drawn.mask)
-        rewards = trainer.reward(texts, self.prompts, self.references)
-        found = {
-            "reward": float(rewards.mean()),
-            "kl": float(np.mean(kl)),
-            "distinct2": distinct_n(texts, 2),
-            "length": float(np.sum(drawn.mask) / self.count),
-            "stopped": float(np.mean(drawn.ended)),
-        }
-        rows = [
-            {"prompt": p, "completion": t, "reward": round(float(r), 4)}
-            for p, t, r in zip(
-                self.prompts or [""] * len(texts), texts, rewards, strict=True
-            )
-        ]
-        if self.judge is not None:
-            judged = self.judge(texts, self.prompts, self.references)
-            found["judge"] = float(judged.mean())
-            for row, score in zip(rows, judged, strict=True):
-                row["judge"] = round(float(score), 4)
-        return found, rows
+from rmkeras.rl.checkpoint import (
+    begin_run,
+    fingerprint,
+    load_run,
+    nothing_saved,
+    save_run,
+)
+from rmkeras.rl.look import Look
 
 
 def forget_compilation(model):
@@ -115,13 +51,14 @@ def align(
     """Trains until the steps are done or the KL budget is spent.
 
     Args:
-        trainer: An `OnlineTrainer`, freshly made: with the policy that the run
-            began with, also when it is resumed.
+        trainer: An `OnlineTrainer`, an `OfflineTrainer` or a `BestOfNRun`, freshly
+            made: with the policy that the run began with, also when it is resumed.
         steps: Number of steps in all.
-        look: A `Look`; one on 64 samples if `None`.
+        look: A `Look`, or what returns such a dict and list; the trainer's own, or a
+            `Look` on 64 samples, if `None`.
         every: Steps between two looks; the first comes before the first step.
         kl_budget: Nats a sequence. Training stops when the mean of the last three
-            steps' KL reaches it.
+            steps' KL reaches it; where steps draw no samples, when a look's does.
         out: Folder for checkpoints; none are written if `None`.
         resume: Whether to go on from the checkpoint in `out`.
         save_every: Seconds between checkpoints.
@@ -137,41 +74,71 @@ def align(
 
     Raises:
         Interrupted: After Ctrl-C, when everything is saved.
-        RmkerasError: If there is nothing to resume, or it is another run.
+        RmkerasError: If there is nothing to resume, or it is another run; if the
+            reward fails. The last checkpoint is kept.
+
+    Example:
+
+    >>> from rmkeras.models import CausalLM
+    >>> from rmkeras.rewards import FunctionReward
+    >>> from rmkeras.rl import Look, Reinforce, align
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
+    >>> policy = CausalLM(tokenizer, dim=8, num_layers=1, num_heads=2, max_length=16)
+    >>> reward = FunctionReward(lambda texts: [len(t) for t in texts], "length")
+    >>> trainer = Reinforce(policy, reward, batch_size=4, max_new_tokens=5)
+    >>> run = align(trainer, 2, Look(trainer, samples=4), progress=False)
+    >>> run["stopped_by"], len(run["steps"]), [look["step"] for look in run["looks"]]
+    ('steps', 2, [0, 2])
     """
-    look = look or Look(trainer)
+    look = look or getattr(trainer, "look", None) or Look(trainer)
     forget_compilation(trainer.policy)
     run = {"steps": [], "looks": [], "seconds": 0.0}
     begun_with = fingerprint(trainer.reference)
     if resume:
-        run = _restore(trainer, out, begun_with)
+        run = _restore(trainer, out, begun_with) or run
+    if out is not None and trainer.share.is_chief:
+        begin_run(out)
     started = time.monotonic() - run["seconds"]
-    board, last_save = Board(log_dir), time.monotonic()
+    board, last_save = Board(None), time.monotonic()
+    saved = trainer.steps_done if run["looks"] else None
     rows = []
+
+    share = trainer.share
+    if share.is_chief:
+        board = Board(log_dir)
 
     def note(step):
         nonlocal rows
-        found, rows = look()
+        if not share.is_chief:
+            return
+        with _kept(out, saved):
+            found, rows = look()
         run["looks"].append({"step": step, **found})
         board.scalars({f"look/{k}": v for k, v in found.items()}, step)
         show(step, found, rows)
 
     def save():
-        if out is None:
+        nonlocal saved
+        if out is None or not share.is_chief:
             return
         run["seconds"] = time.monotonic() - started
         numbers, arrays = trainer.state()
         numbers |= {"run": run, "begun_with": begun_with}
         save_run(out, trainer.policy, numbers, arrays)
+        saved = trainer.steps_done
 
     def spent():
+        if kl_budget is None or not run["steps"]:
+            return False
+        if "kl" not in run["steps"][-1]:
+            return run["looks"][-1].get("kl", 0.0) >= kl_budget
         recent = [s["kl"] for s in run["steps"][-3:]]
-        return (
-            kl_budget is not None and len(recent) == 3 and np.mean(recent) >= kl_budget
-        )
+        return len(recent) == 3 and np.mean(recent) >= kl_budget
 
     if not run["looks"]:
         note(0)
+        save()  # A worker may be lost before the first one is due.
     asked = _Asked()
     bar = tqdm(
         total=steps,
@@ -179,20 +146,23 @@ def align(
         desc=label,
         unit="step",
         leave=False,
-        disable=not progress,
+        disable=not (progress and share.is_chief),
     )
-    with bar, CatchInterrupt(asked):
+    with bar, CatchInterrupt(asked), _explained(out, share):
         while trainer.steps_done < steps and not spent():
-            logs = trainer.step()
+            with _kept(out, saved):
+                logs = trainer.step()
             step = trainer.steps_done
             run["steps"].append({"step": step, **logs})
             board.scalars(logs, step)
-            bar.set_postfix_str(
-                f"reward {logs['reward']:.2f}, KL {logs['kl']:.1f}", refresh=False
-            )
+            bar.set_postfix_str(_in_short(logs), refresh=False)
             bar.update(1)
             if step % every == 0 or step == steps or spent():
                 note(step)
+            if share.count > 1:
+                # All stop after the same step, whoever was asked.
+                (found,) = share.sum([np.float32(asked.asked)])
+                asked.asked = bool(found > 0)
             if asked.asked:
                 break
             if time.monotonic() - last_save > save_every:
@@ -203,17 +173,56 @@ def align(
     if asked.asked and trainer.steps_done < steps and not spent():
         if out is None:
             raise KeyboardInterrupt
-        raise Interrupted(
+        raise asked.stopped_by(
             f"stopped after step {trainer.steps_done} of {steps}; the policy as it is "
             f"now is saved in {out} and can be used. Go on with: "
             f"{how_to_resume or 'align(…, resume=True)'}"
         )
     run["seconds"] = time.monotonic() - started
-    return {**run, "samples": rows or look()[1]}
+    if share.is_chief:
+        rows = rows or look()[1]
+    return {**run, "samples": rows}
+
+
+def _in_short(logs):
+    """What the progress bar says of a step."""
+    if "reward" not in logs:
+        return f"loss {logs['loss']:.3f}"
+    kl = f", KL {logs['kl']:.1f}" if "kl" in logs else ""
+    return f"reward {logs['reward']:.2f}{kl}"
+
+
+@contextlib.contextmanager
+def _kept(out, saved):
+    """Says of an error, such as a reward's, that the last checkpoint is kept."""
+    try:
+        yield
+    except WorkerLost:
+        raise
+    except RmkerasError as error:
+        if saved is None:
+            raise
+        raise RmkerasError(
+            f"{error}. The checkpoint of step {saved} is kept in {out}; go on from it "
+            "with --resume"
+        ) from error
+
+
+@contextlib.contextmanager
+def _explained(out, share):
+    """Says how to go on when a worker is lost."""
+    try:
+        yield
+    except WorkerLost as error:
+        how = f"the last checkpoint is in {out}" if out else "nothing was saved"
+        raise WorkerLost(
+            f"{error}; {how}. Start all {share.count} workers again, or another number, "
+            "with --resume"
+        ) from error
 
 
 class _Asked:
-    asked = False
+    asked, stopped_by = False, Interrupted
 
 
 def _restore(trainer, out, begun_with):
@@ -223,13 +232,29 @@ def _restore(trainer, out, begun_with):
         raise RmkerasError(
             f"nothing to resume: {out} does not exist; leave out --resume"
         )
-    numbers, arrays = load_run(out)
+    # Ended before its first checkpoint: the start is where to go on from.
+    nothing = nothing_saved(out)
+    numbers, arrays = (None, None) if nothing else load_run(out)
+    steps = -1 if nothing else numbers["steps_done"]
+    (total,) = trainer.share.sum([np.array(steps, "int32")])
+    if total != steps * trainer.share.count:
+        raise RmkerasError(
+            f"the workers see different checkpoints in {out} (this one has "
+            f"{max(0, steps)} steps); --out has to be a folder that they share"
+        )
+    if nothing:
+        if trainer.share.is_chief:
+            tqdm.write(
+                f"rmkeras: {out} holds no checkpoint yet; the run begins anew",
+                file=sys.stderr,
+            )
+        return None
     if numbers["begun_with"] != begun_with:
         raise RmkerasError(
             f"{out} began with another policy than the one given now; name the same "
             "--policy as before, or start anew with another --out"
         )
-    trainer.policy.set_weights(load_model(out).get_weights())
+    trainer.set_policy(load_model(out).get_weights())
     try:
         trainer.load_state(numbers, arrays)
     except (KeyError, ValueError) as error:

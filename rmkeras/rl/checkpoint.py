@@ -12,9 +12,46 @@ from pathlib import Path
 import numpy as np
 
 from rmkeras.errors import RmkerasError
-from rmkeras.models.saving import MODEL_FILE
+from rmkeras.models.saving import MODEL_FILE, keep_before, mend, whole
 
 NUMBERS, ARRAYS = "alignment.json", "alignment.npz"
+UNFINISHED = ".model-*.keras"
+
+
+def begin_run(out):
+    """Makes the folder, and removes what a killed run did not write to its end.
+
+    The folder alone says that a run began: see `nothing_saved`.
+
+    Args:
+        out: Folder.
+
+    Raises:
+        RmkerasError: If it cannot be made.
+    """
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file in out.glob(UNFINISHED):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise RmkerasError(
+            f"--out {out}: cannot be written ({error.strerror})"
+        ) from error
+
+
+def nothing_saved(out):
+    """Whether a run began in this folder and was ended before its first checkpoint.
+
+    Args:
+        out: Folder.
+
+    Returns:
+        A bool; false also if the folder holds anything else.
+    """
+    out = Path(out)
+    unfinished = set(out.glob(UNFINISHED))
+    return out.is_dir() and all(file in unfinished for file in out.iterdir())
 
 
 def save_run(out, policy, numbers, arrays):
@@ -33,7 +70,7 @@ def save_run(out, policy, numbers, arrays):
         RmkerasError: If it cannot be written; the last one is kept then.
     """
     out = Path(out)
-    temporary = out / f".model-{os.getpid()}.keras"
+    temporary = out / UNFINISHED.replace("*", str(os.getpid()))
     try:
         out.mkdir(parents=True, exist_ok=True)
         policy.save(temporary)
@@ -41,6 +78,7 @@ def save_run(out, policy, numbers, arrays):
             np.savez(buffer, **arrays)
             archive.writestr(NUMBERS, json.dumps(numbers))
             archive.writestr(ARRAYS, buffer.getvalue())
+        keep_before(out)
         os.replace(temporary, out / MODEL_FILE)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -62,9 +100,9 @@ def load_run(out):
     Raises:
         RmkerasError: If there is no checkpoint.
     """
+    mend(out)
     file = Path(out) / MODEL_FILE
-    names = ()
-    if file.exists() and zipfile.is_zipfile(file):
+    if whole(file):
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if NUMBERS in names and ARRAYS in names:

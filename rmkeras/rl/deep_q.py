@@ -35,7 +35,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from rmkeras.rl.online import OnlineTrainer, completion_log_probs, frozen_copy
+from rmkeras.rl.completions import completion_log_probs, frozen_copy
+from rmkeras.rl.online import OnlineTrainer
 from rmkeras.rl.values import ValueHead
 
 KEPT = ("prompt_ids", "ids", "mask", "reference", "scores")
@@ -201,7 +202,7 @@ class SoftQLearning(OnlineTrainer):
         for i in range(self.updates_per_step):
             # The newest batch is always learned from, the others by chance.
             at = -1 if i == 0 else int(generator.integers(len(self.replay)))
-            reports.append(self._update(self.replay[at], beta))
+            reports.append(self.update(self.replay[at], beta))
             self.updates_done += 1
             if self.updates_done % self.copy_every == 0:
                 self._copy()

@@ -14,7 +14,9 @@ the policy itself:
 4. The loss only widens the gap; both may fall. `chosen_reward` and `rejected_reward`,
    β log(π / π_ref), are reported to see it.
 5. If all raters agree on a pair the gap grows for ever; label smoothing and IPO set an
-   end to it, see `preference_policy_loss`.
+   end to it, see `preference_policy_loss`. So does a share p of raters, fewer than all,
+   who preferred the chosen answer: the gap goes to log(p / (1 − p)) / β. A recorded
+   margin is taken off β times the gap.
 6. Online (`DPO`), the reward picks the best and the worst of k fresh samples of each
    prompt: the comparisons stay near what the policy says now. Ties teach nothing and
    are left out and counted.
@@ -25,23 +27,60 @@ Guo et al. (2024), "Direct Language Model Alignment from Online AI Feedback".
 
 from __future__ import annotations
 
-import keras
-import numpy as np
 import tensorflow as tf
 
-from rmkeras.errors import RmkerasError
 from rmkeras.losses.policy import preference_policy_loss
-from rmkeras.rl.online import OnlineTrainer, completion_log_probs, frozen_copy
-from rmkeras.text.tokenizer import pad
+from rmkeras.rl.online import OnlineTrainer
 
 
-def _pair_loss(log_probs, reference, mask, weights, beta, smoothing, kind):
-    """The weighted loss of rows that alternate between chosen and rejected."""
+def check_pair_options(label_smoothing, kind):
+    """Refuses what `preference_policy_loss` does not know, before anything is built.
+
+    Args:
+        label_smoothing, kind: See there.
+
+    Raises:
+        ValueError: If one of them is wrong.
+    """
+    one = tf.zeros(1)
+    preference_policy_loss(one, one, one, one, 1.0, label_smoothing, kind)
+
+
+def pair_loss(
+    log_probs,
+    reference,
+    mask,
+    weights,
+    beta,
+    smoothing,
+    kind,
+    probability=None,
+    offset=0.0,
+):
+    """The weighted loss of rows that alternate between chosen and rejected.
+
+    Args:
+        log_probs, reference, mask: `(2 · pairs, length)`.
+        weights: `(pairs,)`: 0 for pairs that only fill the batch up.
+        beta, smoothing, kind: See `preference_policy_loss`.
+        probability: `(pairs,)`: share of raters who preferred the chosen answer; 1 if
+            `None`.
+        offset: `(pairs,)`, by how much they did, or 0.
+
+    Returns:
+        A scalar, and a dict of scalars to report. Right is the answer that more than
+        half of the raters preferred; where they are even, either side counts half.
+    """
     ours = tf.reduce_sum(log_probs * mask, axis=1)
     theirs = tf.reduce_sum(reference * mask, axis=1)
-    loss, margin = preference_policy_loss(
-        ours[0::2], ours[1::2], theirs[0::2], theirs[1::2], beta, smoothing, kind
-    )
+    sides = ours[0::2], ours[1::2], theirs[0::2], theirs[1::2]
+    given = 1.0 if probability is None else probability
+    loss, margin = preference_policy_loss(*sides, beta, smoothing, kind, given, offset)
+    right = tf.cast(margin > 0, tf.float32)
+    if probability is not None:
+        turned = tf.cast(margin < 0, tf.float32)
+        right = tf.where(probability < 0.5, turned, right)
+        right = tf.where(probability == 0.5, 0.5, right)
     count = tf.maximum(tf.reduce_sum(weights), 1.0)
 
     def mean(values):
@@ -49,7 +88,7 @@ def _pair_loss(log_probs, reference, mask, weights, beta, smoothing, kind):
 
     rewards = beta * (ours - theirs)
     return mean(loss), {
-        "accuracy": mean(tf.cast(margin > 0, tf.float32)),
+        "accuracy": mean(right),
         "margin": mean(margin),
         "chosen_reward": mean(rewards[0::2]),
         "rejected_reward": mean(rewards[1::2]),
@@ -81,6 +120,7 @@ class DPO(OnlineTrainer):
 
     group_samples = 4
     least_group = 2
+    row_unit = 2
 
     def __init__(
         self,
@@ -92,8 +132,7 @@ class DPO(OnlineTrainer):
         samples=None,
         **options,
     ):
-        one = tf.zeros(1)
-        preference_policy_loss(one, one, one, one, 1.0, label_smoothing, kind)
+        check_pair_options(label_smoothing, kind)
         if samples is None and options.get("prompts") is None:
             samples = self.group_samples
         self.label_smoothing = label_smoothing
@@ -123,7 +162,7 @@ class DPO(OnlineTrainer):
 
     def objective(self, batch, log_probs, logits, hidden, beta):
         """DPO's or IPO's loss of the pairs."""
-        return _pair_loss(
+        return pair_loss(
             log_probs,
             batch["reference"],
             batch["mask"],
@@ -132,130 +171,3 @@ class DPO(OnlineTrainer):
             self.label_smoothing,
             self.kind,
         )
-
-
-def train_dpo(
-    policy,
-    records,
-    validation=(),
-    epochs=1,
-    batch_size=16,
-    beta=0.1,
-    learning_rate=1e-4,
-    label_smoothing=0.0,
-    kind="dpo",
-    seed=0,
-    say=lambda line: None,
-):
-    """Trains a policy on recorded comparisons.
-
-    Args:
-        policy: A language model, changed in place.
-        records: `Preference` records.
-        validation: Held-out ones to report on after each epoch.
-        epochs: Passes; one or two, as comparisons are learned by heart quickly.
-        batch_size: Pairs a batch.
-        beta: β, the tie to the policy as it is now.
-        learning_rate: Adam's.
-        label_smoothing, kind: See `preference_policy_loss`.
-        seed: Decides the order.
-        say: Takes one line about what was cut or left out.
-
-    Returns:
-        A history: a dict of lists with a number an epoch: `loss`, `accuracy`,
-        `margin`, `chosen_reward`, `rejected_reward`, and the same with `val_`.
-
-    Raises:
-        RmkerasError: If no usable pair is left.
-    """
-    reference = frozen_copy(policy)
-    train = _encode_pairs(policy, reference, list(records), batch_size, say)
-    held_out = []
-    if len(validation):
-        held_out = _encode_pairs(policy, reference, list(validation), batch_size, say)
-    optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-5, global_clipnorm=1.0)
-    optimizer.build(policy.trainable_variables)
-
-    def loss_of(prompt_ids, ids, mask, theirs, weights):
-        log_probs, *_ = completion_log_probs(policy, prompt_ids, ids)
-        return _pair_loss(log_probs, theirs, mask, weights, beta, label_smoothing, kind)
-
-    @tf.function(autograph=False)
-    def update(*batch):
-        with tf.GradientTape() as tape:
-            loss, found = loss_of(*batch)
-        variables = policy.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return {"loss": loss, **found}
-
-    @tf.function(autograph=False)
-    def evaluate(*batch):
-        loss, found = loss_of(*batch)
-        return {"loss": loss, **found}
-
-    history = {}
-    for epoch in range(epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(train))
-        for prefix, batches, function in (
-            ("", [train[i] for i in order], update),
-            ("val_", held_out, evaluate),
-        ):
-            reports = [(function(*batch), batch[-1].sum()) for batch in batches]
-            total = sum(count for _, count in reports)
-            for key in reports[0][0] if reports else ():
-                mean = sum(float(r[key]) * n for r, n in reports) / total
-                history.setdefault(prefix + key, []).append(float(mean))
-    return history
-
-
-def _encode_pairs(policy, reference, records, batch_size, say):
-    """Batches of pairs, neighbours in length together, the reference's side done."""
-    room = policy.max_length + 1
-    prompts = policy.encode_prompts([r.prompt or "" for r in records])
-    answers = [
-        policy.tokenizer.encode([getattr(r, side) for r in records], end=True)
-        for side in ("chosen", "rejected")
-    ]
-    start, rows, same, cut = policy.start_ids, [], 0, 0
-    for prompt, chosen, rejected in zip(prompts, *answers, strict=True):
-        longest = max(len(chosen), len(rejected))
-        left = room - len(start) - longest
-        cut += left < len(prompt) - len(start)
-        chosen, rejected = (x[: room - len(start)] for x in (chosen, rejected))
-        if chosen == rejected:
-            same += 1
-            continue
-        body = prompt[len(start) :]
-        rows.append(
-            ([*start, *body[max(0, len(body) - max(0, left)) :]], chosen, rejected)
-        )
-    if not rows:
-        raise RmkerasError("no comparison is left to learn from; all are equal")
-    if same or cut:
-        say(
-            f"{cut} pairs were cut to fit {policy.max_length} tokens; {same} whose "
-            "answers are then equal are left out"
-        )
-    rows.sort(key=lambda r: len(r[0]) + max(len(r[1]), len(r[2])))
-
-    @tf.function(autograph=False)
-    def log_probs(prompt_ids, ids):
-        return completion_log_probs(reference, prompt_ids, ids)[0]
-
-    batches = []
-    for first in range(0, len(rows), batch_size):
-        part = rows[first : first + batch_size]
-        weights = np.zeros(batch_size, "float32")
-        weights[: len(part)] = 1.0
-        # The last batch is filled up with pairs that count nothing.
-        part = part + part[:1] * (batch_size - len(part))
-        widths = [
-            -(-max(len(x) for r in part for x in r[at]) // 16) * 16
-            for at in (slice(0, 1), slice(1, 3))
-        ]
-        prompt_ids = pad([r[0] for r in part for _ in range(2)], widths[0], left=True)
-        ids = pad([x for r in part for x in r[1:]], widths[1])
-        mask = (ids != 0).astype("float32")
-        theirs = log_probs(tf.constant(prompt_ids), tf.constant(ids)).numpy()
-        batches.append((prompt_ids, ids, mask, theirs, weights))
-    return batches

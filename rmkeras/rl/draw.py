@@ -71,7 +71,7 @@ def penalize_repeats(logits, seen, penalty):
     return tf.where(seen & (logits > NEVER / 2), changed, logits)
 
 
-def keep_likely(logits, top_k=0, top_p=1.0):
+def keep_likely(logits, top_k=0, top_p=1.0, axis=-1):
     """Leaves only the k most probable tokens, and of these the nucleus.
 
     The nucleus is the smallest set of most probable tokens whose probability
@@ -83,9 +83,10 @@ def keep_likely(logits, top_k=0, top_p=1.0):
         logits: `(batch, vocabulary_size)`.
         top_k: k; 0 for all.
         top_p: p, above 0 and at most 1; 1 for all.
+        axis: The axis of the tokens; with 0, `logits` are `(vocabulary_size, batch)`.
 
     Returns:
-        `(batch, vocabulary_size)`, with −10⁹ at what is not kept. Tokens exactly as
+        A tensor of the shape of `logits`, with −10⁹ at what is not kept. Tokens exactly as
         probable as the last one kept are kept too.
 
     Example:
@@ -99,40 +100,39 @@ def keep_likely(logits, top_k=0, top_p=1.0):
     Source: Fan, Lewis and Dauphin (2018), section 5.4, for top-k; Holtzman et al.
     (2020), "The Curious Case of Neural Text Degeneration", equations 2 and 3.
     """
-    size = logits.shape[-1]
+    size = logits.shape[axis]
     if not (0 < top_k < size or top_p < 1):
         return logits
     # In [0, 1], where the bits of a float, read as an integer, grow with it.
-    mass = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))  # (B, V)
+    mass = tf.exp(logits - tf.reduce_max(logits, axis=axis, keepdims=True))  # (B, V)
     if 0 < top_k < size:
-        kept = _above(
-            mass, tf.ones_like(mass), tf.fill(tf.shape(mass)[:1], float(top_k))
-        )
+        kept = _above(mass, tf.ones_like(mass), float(top_k), axis)
         mass = tf.where(kept, mass, 0.0)
         logits = tf.where(kept, logits, NEVER)
     if top_p < 1:
-        kept = _above(mass, mass, top_p * tf.reduce_sum(mass, axis=-1))
+        need = top_p * tf.reduce_sum(mass, axis=axis, keepdims=True)
+        kept = _above(mass, mass, need, axis)
         logits = tf.where(kept, logits, NEVER)
     return logits
 
 
-def _above(values, weights, need):
+def _above(values, weights, need, axis):
     """Which values lie at or above the highest bound that keeps enough weight."""
     bits = tf.bitcast(values, tf.int32)  # (B, V)
-    low = tf.zeros_like(need, tf.int32)
-    high = tf.fill(tf.shape(need), tf.bitcast(tf.constant(1.0), tf.int32))
+    low = tf.zeros_like(tf.reduce_max(bits, axis=axis, keepdims=True))  # (B, 1)
+    high = low + tf.bitcast(tf.constant(1.0), tf.int32)
 
     def halve(_, low, high):
         middle = low + (high - low + 1) // 2
-        kept = tf.where(bits >= middle[:, None], weights, 0.0)
-        enough = tf.reduce_sum(kept, axis=-1) >= need
+        kept = tf.where(bits >= middle, weights, 0.0)
+        enough = tf.reduce_sum(kept, axis=axis, keepdims=True) >= need
         return _ + 1, tf.where(enough, middle, low), tf.where(enough, high, middle - 1)
 
     _, low, _ = tf.while_loop(lambda i, *_: i < 31, halve, (0, low, high))
-    return bits >= low[:, None]
+    return bits >= low
 
 
-def draw(logits, uniform):
+def draw(logits, uniform, axis=-1):
     """Draws a token a row by inverting the cumulative distribution.
 
     token = min {i : Σ_{j≤i} p_j > u},   p = softmax(z)
@@ -144,6 +144,8 @@ def draw(logits, uniform):
     Args:
         logits: `(batch, vocabulary_size)` float32.
         uniform: `(batch,)` in [0, 1).
+        axis: The axis of the tokens; with 0, `logits` are `(vocabulary_size, batch)`,
+            which is what the sampler has and is not turned around.
 
     Returns:
         Tokens `(batch,)` int32 and their log-probabilities `(batch,)`.
@@ -158,34 +160,44 @@ def draw(logits, uniform):
 
     Source: Devroye (1986), "Non-Uniform Random Variate Generation", section III.2.
     """
-    size = logits.shape[-1]
+    logits = logits if axis == 0 else tf.transpose(logits)  # (V, B)
+    size = logits.shape[0]
     width = max(1, math.isqrt(size))
-    count = -(-size // width)
-    top = tf.reduce_max(logits, axis=-1)  # (B,)
-    mass = tf.exp(logits - top[:, None])  # (B, V)
-    mass = tf.pad(mass, [[0, 0], [0, count * width - size]])
-    blocks = tf.reshape(mass, (-1, count, width))
-    sums = tf.matmul(tf.reduce_sum(blocks, axis=-1), _triangle(count))  # (B, count)
-    target = uniform * sums[:, -1]  # (B,)
+    whole = size // width * width
+    top = tf.reduce_max(logits, axis=0)  # (B,)
+    mass = tf.exp(logits - top)  # (V, B)
+    # The last block may be smaller. Padding it would copy all of them.
+    sums = tf.reduce_sum(tf.reshape(mass[:whole], (size // width, width, -1)), axis=1)
+    if whole < size:
+        rest = tf.reduce_sum(mass[whole:], axis=0, keepdims=True)
+        sums = tf.concat([sums, rest], axis=0)
+    # Sums from above as one small product; scanning is slow where compiled.
+    sums = tf.matmul(_triangle(sums.shape[0]), sums)  # (count, B)
+    target = uniform * sums[-1]  # (B,)
     block = _first_above(sums, target)
-    before = tf.where(
-        block > 0, tf.gather(sums, tf.maximum(block - 1, 0), batch_dims=1), 0.0
-    )
-    inside = tf.gather(blocks, block, batch_dims=1)  # (B, width)
-    place = _first_above(tf.matmul(inside, _triangle(width)), target - before)
+    is_before = tf.range(sums.shape[0])[:, None] == block - 1
+    before = tf.reduce_sum(tf.where(is_before, sums, 0.0), axis=0)
+    places = block * width + tf.range(width)[:, None]  # (width, B)
+    inside = _pick(mass, tf.minimum(places, size - 1))
+    inside = tf.where(places < size, inside, 0.0)
+    place = _first_above(tf.matmul(_triangle(width), inside), target - before)
     # Rounding may leave the target just above the block's sum, and then the last
     # token there that has any probability is meant.
-    last = width - 1 - tf.argmax(inside[:, ::-1] > 0, axis=-1, output_type=tf.int32)
+    last = width - 1 - tf.argmax(inside[::-1] > 0, axis=0, output_type=tf.int32)
     token = block * width + tf.minimum(place, last)
-    log_prob = tf.gather(logits, token, batch_dims=1) - top - tf.math.log(sums[:, -1])
-    return token, log_prob
+    return token, _pick(logits, token) - top - tf.math.log(sums[-1])
+
+
+def _pick(table, rows):
+    """Takes entry `rows[..., b]` of each column b of `table`."""
+    columns = tf.broadcast_to(tf.range(tf.shape(table)[1]), tf.shape(rows))
+    return tf.gather_nd(table, tf.stack([rows, columns], axis=-1))
 
 
 def _first_above(sums, target):
-    below = tf.reduce_sum(tf.cast(sums <= target[:, None], tf.int32), axis=-1)
-    return tf.minimum(below, sums.shape[-1] - 1)
+    below = tf.reduce_sum(tf.cast(sums <= target, tf.int32), axis=0)
+    return tf.minimum(below, sums.shape[0] - 1)
 
 
 def _triangle(size):
-    # Sums from the left as one small product; scanning is slow where compiled.
-    return tf.constant(np.triu(np.ones((size, size), "float32")))
+    return tf.constant(np.tril(np.ones((size, size), "float32")))

@@ -8,6 +8,14 @@ class FixedKL:
 
     Args:
         coefficient: β, in units of the reward a nat.
+
+    Example:
+
+    >>> from rmkeras.rl import FixedKL
+    >>> kl = FixedKL(0.1)
+    >>> kl.update(12.0, samples=100)
+    >>> kl.value
+    0.1
     """
 
     def __init__(self, coefficient):

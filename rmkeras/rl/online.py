@@ -2,75 +2,41 @@
 
 from __future__ import annotations
 
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
 
-from rmkeras.errors import RmkerasError
+from rmkeras.distribute.same_run import digest
 from rmkeras.layers.fused import WIDE
-from rmkeras.losses.policy import kl_estimate, token_log_probabilities
+from rmkeras.losses.policy import kl_estimate
 from rmkeras.models.causal_lm import CausalLM
+from rmkeras.models.optimizer import Adam
 from rmkeras.rl.advantages import whiten
+from rmkeras.rl.completions import (
+    Clock,
+    completion_log_probs,
+    frozen_copy,
+    mean_entropy,
+)
 from rmkeras.rl.kl_control import AdaptiveKL, FixedKL
+from rmkeras.rl.prompting import Prompting
+from rmkeras.rl.resuming import Resuming
 from rmkeras.rl.sampler import Sampler
+from rmkeras.rl.sharing import Sharing
 from rmkeras.text.tokenizer import PAD_ID
 
 WIDTH = 16
 """Prompts and completions are padded to multiples of this, so that few shapes occur."""
 
 
-def frozen_copy(model):
-    """A second model with the same weights, not trainable: the reference.
-
-    Args:
-        model: A built language model.
-
-    Returns:
-        A model of the same class.
-    """
-    copy = model.__class__.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    copy.trainable = False
-    return copy
+def _plain(learning_rate):
+    """A number as it is; of a schedule what it is made of."""
+    if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return digest([type(learning_rate).__name__, learning_rate.get_config()])
+    return float(learning_rate)
 
 
-def completion_log_probs(model, prompt_ids, ids, temperature=1.0):
-    """Log-probabilities of completions, and what they were computed from.
-
-    Args:
-        model: A language model.
-        prompt_ids: `(batch, prompt)`, padded on the left.
-        ids: `(batch, length)`, padded on the right.
-        temperature: The temperature they were sampled at.
-
-    Returns:
-        `(batch, length)` log-probabilities, `(batch, length, vocabulary)` logits
-        and `(batch, length, dim)` hidden states.
-    """
-    hidden = model.completion_states(prompt_ids, ids)
-    logits = model.to_logits(hidden)
-    return token_log_probabilities(logits, ids, temperature), logits, hidden
-
-
-def mean_entropy(logits, mask):
-    """Mean entropy of the next token's distribution, in nats.
-
-    Args:
-        logits: `(batch, length, vocabulary)`.
-        mask: `(batch, length)`.
-
-    Returns:
-        A scalar.
-    """
-    log_p = tf.nn.log_softmax(logits)
-    # Where p is 0, log p is −∞ or nearly so; 0 · log 0 counts as 0.
-    entropy = -tf.reduce_sum(tf.exp(log_p) * tf.maximum(log_p, -1e4), axis=-1)
-    return tf.reduce_sum(entropy * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
-
-
-class OnlineTrainer:
+class OnlineTrainer(Prompting, Sharing, Resuming):
     """Samples from the policy, scores the samples and learns from them.
 
     A method says in `advantages` what a sample was worth, and in `objective` what
@@ -78,11 +44,24 @@ class OnlineTrainer:
 
     1. Samples are drawn plainly, without top-k, top-p or least length: a cut
        distribution is not π, and the KL computed from it can turn negative.
-    2. Log-probabilities are those at the sampling temperature, with dropout off.
-    3. A text that never ends gets a fixed score; the prompt is not looked at.
-    4. A text's end is found from what was sampled, never from the padding id.
-    5. Adam's ε is 1e-5; gradients are clipped by their global norm.
-    6. No two steps, and no two rows, draw the same random numbers.
+    2. Log-probabilities are those at the sampling temperature, with dropout off,
+       for policy and reference alike; on the first pass every ratio is 1.
+    3. The score belongs to the last sampled token, end-of-text if there is one.
+    4. A text that never ends gets a fixed score, −1; the prompt is not looked at.
+    5. A text's end is found from what was sampled, never from the padding id.
+    6. Log-probabilities in padding count as 0 on both sides, so the ratio is 1.
+    7. Rewards that are whitened keep their mean; advantages lose theirs. The
+       variance is the population's, with 1e-8 added.
+    8. An adaptive β moves by an error that is cut off at ±0.2, see `AdaptiveKL`.
+    9. Adam is TensorFlow's (ε̂ form) with 1e-5, as early work had it; PyTorch's takes
+       several times larger first steps. Gradients are clipped by their global norm.
+    10. No two steps, no two rows and no two seeds draw the same random numbers.
+    11. Reported are reward, KL, entropy, length, share that stopped, and, where
+        there is one, the ratio, the clip fraction and the KL of the updates.
+
+    Each has a test in `tests/rl/test_details.py` or beside its function. Sources:
+    Ziegler et al. (2019); Huang et al. (2024), "The N Implementation Details of RLHF
+    with PPO".
 
     Args:
         policy: A `CausalLM` or `RecurrentLM`, changed in place.
@@ -115,15 +94,14 @@ class OnlineTrainer:
         minibatches: Parts of a batch, one update each.
         jit_compile: Whether XLA compiles comparison and update as a whole: some
             20 % faster, for seconds of compilation whenever a width is new.
-            `"auto"`: for Transformers of width 256 and more.
+            `"auto"`: for Transformers of width 256 and more in float32.
 
     Attributes:
         seconds: What each phase of the last step took.
         kl: The KL controller; `kl.value` is β.
     """
 
-    group_samples = 1  # completions a prompt, unless the user says otherwise
-    least_group = 1
+    row_unit = 1  # rows of a batch that the objective looks at together
 
     def __init__(
         self,
@@ -151,43 +129,25 @@ class OnlineTrainer:
         minibatches=1,
         jit_compile="auto",
     ):
-        self.samples = self._checked_samples(batch_size, samples, prompts)
         if batch_size % minibatches:
             raise ValueError(
                 f"batch_size is {batch_size} and cannot be divided into {minibatches} "
                 "minibatches of one size"
             )
-        if prompts is not None and not len(prompts):
-            raise ValueError("there are no prompts; give one or more, or None")
-        if references is not None and len(references) != len(prompts or ()):
-            raise ValueError(
-                f"there are {len(prompts or ())} prompts and {len(references)} "
-                "references; expected as many of both"
-            )
-        for need in reward.needs:
-            given = prompts if need == "prompts" else references
-            if given is None:
-                raise RmkerasError(
-                    f"the reward {reward.name} needs {need} and there are none; give "
-                    "a file with the fields prompt and completion"
-                )
+        self._chosen = {
+            "learning_rate": _plain(learning_rate),
+            "kl_coefficient": kl_coefficient,
+            "kl_target": kl_target,
+            "kl_horizon": kl_horizon,
+        }
         self.policy = policy
         self.reward = reward
         self.batch_size = batch_size
         self.max_new_tokens = max_new_tokens
+        self._take_prompts(prompts, references, samples)
         self.unfinished_reward = unfinished_reward
         self.reference = frozen_copy(policy) if reference is None else reference
         self.seed = seed
-        self.prompts = None if prompts is None else list(prompts)
-        self.references = None if references is None else list(references)
-        self._rows = None if prompts is None else policy.encode_prompts(self.prompts)
-        longest = max(map(len, self._rows or [policy.start_ids])) + max_new_tokens
-        if longest > policy.max_length + 1:
-            raise ValueError(
-                f"prompt and completion may take {longest - 1} tokens and the policy "
-                f"has {policy.max_length} positions; shorten the prompts or "
-                "max_new_tokens"
-            )
         self.temperature = temperature
         if kl_target is None:
             self.kl = FixedKL(kl_coefficient)
@@ -200,42 +160,34 @@ class OnlineTrainer:
         self.entropy_coefficient = entropy_coefficient
         self.epochs = epochs
         self.minibatches = minibatches
+        # Plain options of this class and of a method that sets its own before this.
+        plain = (bool, int, float, str, type(None))
+        self._chosen |= {k: v for k, v in vars(self).items() if isinstance(v, plain)}
         self.steps_done = 0
         self.seconds = {}
         self.sampler = Sampler(policy, max_new_tokens, temperature)
         self.setup()
-        self.optimizer = keras.optimizers.Adam(
-            learning_rate, epsilon=1e-5, global_clipnorm=1.0
-        )
+        self.optimizer = Adam(learning_rate, epsilon=1e-5, global_clipnorm=1.0)
         self.optimizer.build(self.variables)
         if jit_compile == "auto":
             wide = policy.token_table.shape[-1] >= WIDE
-            jit_compile = wide and isinstance(policy, CausalLM)
+            # XLA's products in bfloat16 are slow on a processor; TensorFlow's are not.
+            whole = wide and isinstance(policy, CausalLM)
+            jit_compile = whole and policy.compute_dtype == "float32"
         compiled = {"autograph": False, "jit_compile": bool(jit_compile)}
         self._compare = tf.function(self._comparison, **compiled)
         self._update = tf.function(self._one_update, **compiled)
+        self._compiled = compiled
+        self._what_reward = reward.decides()  # Once: it reads a model's weights.
         self._score_ids = tf.function(
             lambda ids: reward.score_ids(ids, policy.tokenizer),
             input_signature=[tf.TensorSpec((None, None), tf.int32)],
             autograph=False,
         )
 
-    def _checked_samples(self, batch_size, samples, prompts):
-        if samples is None:
-            samples = batch_size if prompts is None else self.group_samples
-        if batch_size % samples:
-            raise ValueError(
-                f"batch_size is {batch_size} and cannot be divided into groups of "
-                f"{samples} samples"
-            )
-        if prompts is None and self.least_group == 1:
-            return batch_size
-        if samples < self.least_group:
-            raise ValueError(
-                f"samples is {samples}; this method compares the samples of one "
-                f"prompt, so at least {self.least_group} are needed"
-            )
-        return samples
+    def set_policy(self, weights):
+        """Sets the policy's weights."""
+        self.policy.set_weights(weights)
 
     # What a method fills in.
 
@@ -271,42 +223,6 @@ class OnlineTrainer:
 
     # What all share.
 
-    def _next_prompts(self):
-        """Numbers of this step's prompts: every epoch each once, in a new order."""
-        count, size = len(self.prompts), self.batch_size // self.samples
-        first = self.steps_done * size
-        numbers = []
-        for i in range(first, first + size):
-            order = np.random.default_rng([self.seed, i // count]).permutation(count)
-            numbers.append(int(order[i % count]))
-        return numbers
-
-    def _draw(self):
-        if self.prompts is None:
-            first = self.steps_done * self.batch_size
-            samples = self.sampler(None, self.batch_size, self.seed, first_row=first)
-            return samples, None
-        numbers = self._next_prompts()
-        samples = self.sampler(
-            [self._rows[i] for i in numbers],
-            seed=self.seed,
-            samples=self.samples,
-            first_row=self.steps_done * len(numbers),
-        )
-        return samples, np.repeat(numbers, self.samples)
-
-    def _scores(self, samples, numbers):
-        tokenizer = self.policy.tokenizer
-        if not self.reward.needs and self.reward.in_graph(tokenizer):
-            return self._score_ids(samples.ids)
-        texts = tokenizer.decode(samples.ids.numpy())
-        prompts = references = None
-        if numbers is not None:
-            prompts = [self.prompts[i] for i in numbers]
-            if self.references is not None:
-                references = [self.references[i] for i in numbers]
-        return self.reward(texts, prompts, references)
-
     def _as_batch(self, samples, scores):
         """Tensors whose widths are multiples of 16, so that few shapes occur."""
         ids = samples.ids.numpy()
@@ -337,9 +253,11 @@ class OnlineTrainer:
             scores = whiten(scores, shift_mean=False)
         if self.reward_clip is not None:
             scores = tf.clip_by_value(scores, -self.reward_clip, self.reward_clip)
-        reference, *_ = completion_log_probs(
-            self.reference, batch["prompt_ids"], batch["ids"], self.temperature
-        )
+        reference = batch.get("reference")
+        if reference is None:
+            reference, *_ = completion_log_probs(
+                self.reference, batch["prompt_ids"], batch["ids"], self.temperature
+            )
         kl = kl_estimate(batch["log_probs"], reference, mask, self.kl_estimator)
         batch = {**batch, "reference": reference, "scores": scores, "kl": kl}
         added = self.advantages(batch, beta)
@@ -356,16 +274,24 @@ class OnlineTrainer:
 
     def _one_update(self, batch, beta):
         with tf.GradientTape() as tape:
-            log_probs, logits, hidden = completion_log_probs(
-                self.policy, batch["prompt_ids"], batch["ids"], self.temperature
-            )
-            loss, logs = self.objective(batch, log_probs, logits, hidden, beta)
-            if self.entropy_coefficient:
-                bonus = mean_entropy(logits / self.temperature, batch["mask"])
-                loss -= self.entropy_coefficient * bonus
+            loss, logs = self.whole_objective(batch, *self._forward(batch), beta)
         variables = self.variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return {"loss": loss, **logs}
+
+    def _forward(self, batch, model=None):
+        model = model or self.policy
+        return completion_log_probs(
+            model, batch["prompt_ids"], batch["ids"], self.temperature
+        )
+
+    def whole_objective(self, batch, log_probs, logits, hidden, beta):
+        """The method's objective, less the entropy's bonus; see `objective`."""
+        loss, logs = self.objective(batch, log_probs, logits, hidden, beta)
+        if self.entropy_coefficient:
+            bonus = mean_entropy(logits / self.temperature, batch["mask"])
+            loss -= self.entropy_coefficient * bonus
+        return loss, logs
 
     def _parts(self, batch, epoch):
         """The batch, or its rows in parts and in a new order."""
@@ -382,7 +308,7 @@ class OnlineTrainer:
         reports = []
         for epoch in range(self.epochs):
             for part in self._parts(batch, epoch):
-                reports.append(self._update(part, beta))
+                reports.append(self.update(part, beta))
         return reports
 
     def step(self):
@@ -397,19 +323,23 @@ class OnlineTrainer:
             RmkerasError: If the reward fails; the sample is named.
             FloatingPointError: If reward or loss are not finite.
         """
-        clock = _Clock()
+        clock = Clock()
         samples, numbers = self._draw()
         clock("sample", samples.ids)
-        scores = tf.convert_to_tensor(self._scores(samples, numbers))
+        scores = tf.convert_to_tensor(self._scores_of_all(samples, numbers))
         clock("score", scores)
         beta = tf.constant(self.kl.value)
-        batch, logs = self._compare(self._as_batch(samples, scores), beta)
+        batch = self._with_reference(self._as_batch(samples, scores))
+        batch, logs = self._compare(batch, beta)
         clock("compare", logs["kl"])
         reports = self.learn(batch, beta)
         logs = {k: float(v) for k, v in logs.items()}
         logs |= {k: float(np.mean([float(r[k]) for r in reports])) for k in reports[0]}
         clock("update", None)
         self.seconds = clock.seconds
+        # The last bits may differ between machines; what decides must not.
+        values = self.share.of_chief([np.array(list(logs.values()), "float64")])[0]
+        logs = dict(zip(logs, values.tolist(), strict=True))
         logs["beta"] = self.kl.value
         self.steps_done += 1
         wrong = [k for k in ("reward", "loss") if not np.isfinite(logs[k])]
@@ -422,47 +352,28 @@ class OnlineTrainer:
         self.kl.update(logs["kl"], self.batch_size)
         return logs
 
-    # What a run needs to go on where it stopped.
+    # What a run needs to go on where it stopped; see `Resuming`.
+
+    def decides(self):
+        """What a run may not change on the way, or it would end elsewhere."""
+        return {
+            **super().decides(),
+            **self._chosen,
+            "prompts": digest([self.prompts, self.references]),
+            "reward": self._what_reward,
+        }
 
     def state(self):
-        """Returns numbers for JSON and arrays, which `load_state` takes back.
-
-        The policy's weights are not among them: they are saved as a model.
-        """
-        arrays = {f"optimizer_{i}": v for i, v in enumerate(self.optimizer.variables)}
-        known = {id(v) for v in self.policy.trainable_variables}
-        own = [v for v in self.variables if id(v) not in known]
-        arrays |= {f"own_{i}": v for i, v in enumerate(own)}
-        arrays = {k: keras.ops.convert_to_numpy(v) for k, v in arrays.items()}
-        numbers = {
-            "steps_done": self.steps_done,
+        """See `Resuming.state`; β and what the reward has learned too."""
+        numbers, arrays = super().state()
+        return {
+            **numbers,
             "beta": self.kl.value,
             "reward": self.reward.state(),
-        }
-        return numbers, arrays
+        }, arrays
 
     def load_state(self, numbers, arrays):
         """Takes back what `state` returned."""
-        self.steps_done = numbers["steps_done"]
+        super().load_state(numbers, arrays)
         self.kl.value = numbers["beta"]
         self.reward.load_state(numbers["reward"])
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(arrays[f"optimizer_{i}"])
-        known = {id(v) for v in self.policy.trainable_variables}
-        own = [v for v in self.variables if id(v) not in known]
-        for i, variable in enumerate(own):
-            variable.assign(arrays[f"own_{i}"])
-
-
-class _Clock:
-    """Seconds by phase; waits for the phase's result, so that it counts there."""
-
-    def __init__(self):
-        self.seconds, self.last = {}, time.perf_counter()
-
-    def __call__(self, phase, result):
-        if result is not None:
-            result.numpy()
-        now = time.perf_counter()
-        self.seconds[phase] = now - self.last
-        self.last = now

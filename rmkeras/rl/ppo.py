@@ -29,7 +29,8 @@ import tensorflow as tf
 
 from rmkeras.losses.policy import clipped_policy_loss, clipped_value_loss
 from rmkeras.rl.advantages import generalized_advantages, whiten
-from rmkeras.rl.online import OnlineTrainer, completion_log_probs
+from rmkeras.rl.completions import completion_log_probs
+from rmkeras.rl.online import OnlineTrainer
 from rmkeras.rl.values import ValueHead, token_rewards
 
 

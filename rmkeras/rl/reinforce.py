@@ -38,7 +38,8 @@ import tensorflow as tf
 
 from rmkeras.losses.policy import clipped_value_loss, masked_average, reinforce_loss
 from rmkeras.rl.advantages import leave_one_out_baseline, rewards_to_go
-from rmkeras.rl.online import OnlineTrainer, completion_log_probs
+from rmkeras.rl.completions import completion_log_probs
+from rmkeras.rl.online import OnlineTrainer
 from rmkeras.rl.values import ValueHead, token_rewards
 
 BASELINES = ("none", "moving-average", "batch", "learned")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rmkeras.losses import (
+    BradleyTerry,
     clipped_policy_loss,
     clipped_value_loss,
     masked_average,
@@ -70,6 +71,18 @@ def test_padding_has_a_ratio_of_one_whatever_it_holds():
     assert float(found["approximate_kl"]) == 0
 
 
+def test_padding_may_hold_what_is_no_number():
+    new, old = np.zeros((3, 4), "float32"), np.zeros((3, 4), "float32")
+    new[MASK == 0] = old[MASK == 0] = -np.inf
+    old[0][MASK[0] == 0] = 0.0
+    variable = tf.Variable(new)
+    with tf.GradientTape() as tape:
+        loss, found = clipped_policy_loss(variable, old, np.ones(3), MASK)
+    assert float(loss) == pytest.approx(-1) and float(found["ratio"]) == 1
+    gradient = tape.gradient(loss, variable).numpy()
+    assert (gradient[MASK == 0] == 0).all() and np.isfinite(gradient).all()
+
+
 @settings(deadline=None)
 @given(TABLES, TABLES, TABLES)
 def test_the_value_loss_is_the_loop(values, old, returns):
@@ -93,6 +106,26 @@ def test_dpo_and_ipo_are_their_formulas(logs):
     np.testing.assert_allclose(margin, beta * h, rtol=1e-5, atol=1e-6)
     loss, _ = preference_policy_loss(*logs, beta, kind="ipo")
     np.testing.assert_allclose(loss, (h - 1 / (2 * beta)) ** 2, rtol=1e-4, atol=1e-6)
+
+
+def test_dpo_is_bradley_terry_of_the_log_ratios():
+    logs = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
+    said = np.array([[1, 0.75, 0.5, 0.25, 0, 0.9], [0, 0.5, 0, -1, 2, 3]], "float32")
+    beta, how = 0.5, {"probability": said[0], "offset": said[1]}
+    rewards = beta * (logs[:2] - logs[2:])
+    for eps in (0.0, 0.1):
+        expected = BradleyTerry(eps, reduction=None)(said.T, rewards.T)
+        loss, margin = preference_policy_loss(*logs, beta, eps, **how)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+        np.testing.assert_allclose(margin, rewards[0] - rewards[1], rtol=1e-5)
+    # The lowest point of IPO is at β h = p − ½ + m.
+    zero = np.zeros(6, "float32")
+    h = (said[0] - 0.5 + said[1]) / beta
+    found = [
+        preference_policy_loss(x, zero, zero, zero, beta, kind="ipo", **how)[0]
+        for x in (h - 1e-2, h, h + 1e-2)
+    ]
+    assert (found[1] < found[0]).numpy().all() and (found[1] < found[2]).numpy().all()
 
 
 def test_dpo_is_finite_far_out_and_refuses_nonsense():

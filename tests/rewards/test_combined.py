@@ -17,6 +17,10 @@ def numbers(texts):
     return [float(t) for t in texts]
 
 
+def len_of(texts):
+    return [float(len(t)) for t in texts]
+
+
 def tens(texts):
     return [10 * float(t) for t in texts]
 
@@ -98,6 +102,61 @@ def test_people_are_asked_a_few_once_each(tmp_path):
     from rmkeras.data import read_ratings
 
     assert sorted(r.text for r in read_ratings(log)) == ["0", "1", "2", "5", "7"]
+
+
+def test_people_see_prompts_that_the_fallback_does_not_read(tmp_path):
+    shown, log = [], tmp_path / "ratings.jsonl"
+
+    def ask(texts, prompts):
+        shown.extend(zip(prompts, texts, strict=True))
+        return [4.0] * len(texts)
+
+    people = HumanReward(ask, FunctionReward(lambda t: [0.0] * len(t)), 1, log)
+    total = WeightedSum([people, FunctionReward(len_of)])
+    for reward in (people, total):
+        assert reward.needs == ()
+        reward(["yes"], prompts=["Is fire hot?"])
+        reward(["yes"], prompts=["Should I drink bleach?"])
+    assert shown == [("Is fire hot?", "yes"), ("Should I drink bleach?", "yes")]
+    assert [json.loads(x)["prompt"] for x in log.read_text().splitlines()] == [
+        p for p, _ in shown
+    ]
+    assert people(["yes"]).tolist() == [4.0] and shown[-1] == ("", "yes")
+
+
+def test_what_the_fallback_has_learned_is_resumed_and_a_look_changes_nothing():
+    def new():
+        parts = [FunctionReward(numbers), FunctionReward(tens)]
+        asked = Asked()
+        people = HumanReward(asked, WeightedSum(parts, adapt="lagging"), 1)
+        return WeightedSum([people, FunctionReward(numbers)], adapt="scale"), asked
+
+    (whole, asked), (first, _), (second, other) = new(), new(), new()
+    for batch in BATCHES[:3]:
+        whole(batch), first(batch)
+    state = json.loads(json.dumps(first.state()))
+    second.load_state(state)
+    with second.at_rest() as resting:
+        looked = [resting(BATCHES[5]) for _ in range(2)]
+    np.testing.assert_array_equal(*looked)
+    assert json.loads(json.dumps(second.state())) == state and not other.texts
+    for batch in BATCHES[3:]:
+        np.testing.assert_array_equal(whole(batch), second(batch))
+    assert asked.texts[3:] == other.texts
+    # A run that was saved without the fallback's state goes on as it did.
+    del state["parts"][0]["fallback"]
+    second.load_state(state)
+
+
+def test_a_rating_of_a_text_with_unusual_line_ends_is_read_again(tmp_path):
+    log = tmp_path / "ratings.jsonl"
+    texts = ["so\u2028good", "so\u2029good", "so\x85good"]
+    zero = FunctionReward(lambda texts: [0.0] * len(texts))
+    HumanReward(Asked(), zero, 3, log)(texts)
+    again = HumanReward(Asked(), zero, 3, log)
+    assert again(texts).tolist() == [3.0] * 3 and not again.ask.texts
+    log.write_text("", "utf8")
+    assert HumanReward(Asked(), zero, 3, log).answers == {}
 
 
 def test_a_skipped_text_is_scored_by_the_fallback_and_asked_again():

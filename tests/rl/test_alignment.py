@@ -2,15 +2,18 @@ import json
 import os
 import signal
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rmkeras.errors import RmkerasError
-from rmkeras.models import CausalLM, load_model
-from rmkeras.rewards import FunctionReward
-from rmkeras.rl import ALGORITHMS, Look, align
+from rmkeras.models import CausalLM, load_model, transformer_reward_model
+from rmkeras.rewards import FunctionReward, LearnedReward, WeightedSum
+from rmkeras.rl import ALGORITHMS, Look, Reinforce, align
 from rmkeras.rl.alignment import Interrupted
-from rmkeras.text import SubwordTokenizer
+from rmkeras.rl.sampler import Samples
+from rmkeras.text import SubwordTokenizer, pad
 
 PROMPTS = ["good", "bad", "a film", "the"]
 
@@ -34,8 +37,6 @@ def letters(texts):
 
 
 def make(name, start=None, **options):
-    import keras
-
     keras.utils.set_random_seed(0)
     tokenizer = SubwordTokenizer.train(["good film", "bad film"] * 9, 262)
     policy = CausalLM(tokenizer, dim=8, num_layers=1, num_heads=2, max_length=24)
@@ -113,6 +114,16 @@ def test_another_policy_or_algorithm_is_not_resumed(tmp_path):
     other = make("ppo")
     with pytest.raises(RmkerasError, match="another algorithm"):
         align(other, 2, out=tmp_path, resume=True, **QUICK)
+    # Weights of one shape would not tell these apart.
+    for other, said in (
+        (make("rloo"), "algorithm was Reinforce, is RLOO"),
+        (make("reinforce", seed=1), "seed was 0, is 1"),
+        (make("reinforce", learning_rate=0.5), "learning_rate was .*, is 0.5"),
+        (make("reinforce", kl_coefficient=0.7), "kl_coefficient was .*, is 0.7"),
+        (make("reinforce", prompts=["other"]), "prompts was"),
+    ):
+        with pytest.raises(RmkerasError, match=said):
+            align(other, 2, out=tmp_path, resume=True, **QUICK)
     with pytest.raises(RmkerasError, match="nothing to resume"):
         align(make("ppo"), 2, out=tmp_path / "none", resume=True, **QUICK)
 
@@ -130,6 +141,54 @@ def test_looks_use_the_same_dice_and_do_not_disturb_training():
         np.mean([letters([r["completion"]])[0] for r in rows]), abs=1e-3
     )
     assert json.dumps(found)
+
+
+def test_looks_do_not_let_weights_adapt(tmp_path):
+    def adapting(adapt="lagging"):
+        trainer = make("rloo")
+        parts = [FunctionReward(letters), FunctionReward(lambda t: [len(x) for x in t])]
+        parts = WeightedSum(parts, adapt=adapt)
+        return type(trainer)(trainer.policy, parts, batch_size=8, max_new_tokens=6)
+
+    looked, blind = adapting(), adapting()
+    look = Look(looked, 4)
+    assert look() == look()
+    for _ in range(2):
+        assert looked.step() == blind.step()
+        look()
+    assert looked.reward.state() == blind.reward.state()
+    # Another reward makes another run; what was saved before had none written down.
+    numbers, arrays = looked.state()
+    with pytest.raises(ValueError, match=r"reward was .*lagging.*, is .*scale"):
+        adapting("scale").load_state(numbers, arrays)
+    del numbers["decides"]["reward"]
+    adapting().load_state(numbers, arrays)
+
+
+def test_texts_beyond_the_reward_models_length_are_scored_as_texts():
+    keras.utils.set_random_seed(0)
+    trainer = make("reinforce")
+    model = transformer_reward_model(
+        trainer.policy.tokenizer, dim=8, num_layers=1, num_heads=2, max_length=5
+    )
+    learned, tokenizer = LearnedReward(model), trainer.policy.tokenizer
+    texts, ended = (
+        ["film", "good film bad", "bad", "good film"],
+        [True, True, True, False],
+    )
+    rows = [tokenizer.encode([t], end=e)[0] for t, e in zip(texts, ended, strict=True)]
+    ids = pad(rows, max(map(len, rows)))
+    ids[-1] = (rows[-1] * 9)[: ids.shape[1]]
+    texts = tokenizer.decode(ids)
+    assert tokenizer.encode(texts[-1:])[0] == ids[-1].tolist()
+    samples = Samples(tf.constant(ids), None, ids > 0, None, tf.constant(ended, bool))
+    for unfinished in (-1.0, None):
+        how = {"batch_size": 4, "max_new_tokens": 9, "unfinished_reward": unfinished}
+        trainer = Reinforce(trainer.policy, learned, **how)
+        told = slice(None if unfinished is None else 3)
+        scores = trainer._scores(samples, None)
+        np.testing.assert_allclose(scores[told], learned(texts)[told], atol=1e-5)
+        assert np.isfinite(trainer.step()["loss"])
 
 
 def test_every_prompt_comes_once_an_epoch_and_in_a_new_order():

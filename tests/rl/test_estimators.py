@@ -105,6 +105,12 @@ def test_a_baseline_lowers_the_variance(world):
         trainer.average.assign([20.0, 1.0])
         spread[baseline] = world.updates(trainer, 30).var(0).sum()
     assert spread["batch"] < 0.2 * spread["none"]
+    # As theory says: of n samples a step, an n-th of one sample's variance.
+    p = np.exp(world.log_pi().numpy())
+    mean = float((p * world.rewards()).sum())
+    for baseline, b in (("none", 0.0), ("batch", mean)):
+        expected = world.variance(b) / 64
+        assert spread[baseline] == pytest.approx(expected, rel=0.4), baseline
     assert spread["moving-average"] < 0.5 * spread["none"]
 
 

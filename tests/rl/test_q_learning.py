@@ -131,6 +131,25 @@ def test_dpo_on_a_table_finds_the_closed_form():
     np.testing.assert_allclose(tf.nn.softmax(logits), exact, atol=2e-3)
 
 
+@pytest.mark.parametrize("p", [1.0, 0.8])
+def test_ipo_on_a_table_stops_at_its_goal(p):
+    # min p (h − 1/2β)² + (1 − p) (−h − 1/2β)² is at h = (2p − 1) / 2β, finite even
+    # where all agree; DPO's would grow for ever.
+    beta, logits = 0.5, tf.Variable([0.0, 0.0])
+    optimizer = tf.keras.optimizers.SGD(0.2)
+    zero = tf.zeros(2)
+    for _ in range(60):
+        with tf.GradientTape() as tape:
+            log_pi = tf.nn.log_softmax(logits)
+            loss, _ = preference_policy_loss(
+                log_pi, log_pi[::-1], zero, zero, beta, kind="ipo"
+            )
+            total = tf.reduce_sum(loss * [p, 1 - p])
+        optimizer.apply_gradients([(tape.gradient(total, logits), logits)])
+    h = float(logits[0] - logits[1])
+    assert h == pytest.approx((2 * p - 1) / (2 * beta), abs=1e-3)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"n": 0}, {"memory": 0}, {"kl_coefficient": 0.0}, {"copy_every": 0}]
 )

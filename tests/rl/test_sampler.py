@@ -83,7 +83,7 @@ def test_rows_are_drawn_independently(model):
 
 def test_shapes_of_one_bucket_share_a_graph(model):
     sampler = Sampler(model, 5)
-    for prompts in (PROMPTS[:3], PROMPTS, ["a good film"] * 4):
+    for prompts in (PROMPTS[:3], [*PROMPTS[:3], "a"], ["a good"] * 4):
         sampler(prompts)
     assert sampler.functions.begin.experimental_get_tracing_count() == 1
     assert sampler.functions.go_on.experimental_get_tracing_count() == 1
@@ -110,7 +110,7 @@ def test_several_samples_of_a_prompt_stand_side_by_side(model):
 
 
 def test_the_cache_grows_without_a_trace(model, monkeypatch):
-    from rmkeras.rl import sampler as module
+    from rmkeras.rl import decoding as module
 
     whole = np.array(Sampler(model, 25)(PROMPTS, seed=1).ids)
     monkeypatch.setattr(module, "GROWTH", 4)
@@ -200,3 +200,15 @@ def test_what_does_not_fit_is_refused(model):
         Sampler(model, 40)(["a good film"])
     with pytest.raises(ValueError, match="batch_size"):
         Sampler(model, 4)()
+
+
+def test_parts_of_a_batch_are_drawn_like_the_whole(model, monkeypatch):
+    from rmkeras.rl import decoding as module
+
+    whole = Sampler(model, 6, compile=False)(PROMPTS, seed=1, samples=2)
+    monkeypatch.setattr(module, "PART", 2)
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 3)  # 4 prompts: 2 parts
+    parts = Sampler(model, 6, compile=False)(PROMPTS, seed=1, samples=2)
+    np.testing.assert_array_equal(parts.ids, whole.ids)
+    np.testing.assert_allclose(parts.log_probs, whole.log_probs, atol=1e-5)
+    np.testing.assert_array_equal(parts.ended, whole.ended)
