@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from pathlib import Path
 
-from rmkeras._cli_models import add_json, positive
+from rmkeras._cli_align_best import best_of_n
+from rmkeras._cli_align_offline import COMPLETIONS, OFFLINE, align_offline
+from rmkeras._cli_align_run import (
+    outcome,
+    run_align,
+    set_options,
+    tell,
+    that_fit,
+    write_samples,
+)
+from rmkeras._cli_options import (
+    add_json,
+    add_template,
+    positive,
+    positive_float,
+    template_of,
+)
+from rmkeras._cli_training import add_strategy, begin, check_new
 from rmkeras.errors import RmkerasError
-from rmkeras.quiet import import_tensorflow
 
 NAMES = (
     "reinforce",
@@ -18,6 +31,7 @@ NAMES = (
     "ppo",
     "q-learning",
     "dpo",
+    "ilql",
     "rejection-sampling",
     "best-of-n",
 )
@@ -33,8 +47,11 @@ def add_commands(commands) -> None:
         "align",
         help="improve a language model against a reward",
         description="Improve a language model against a reward, with KL to where it "
-        "began. A table of samples is shown every N steps. Ctrl-C saves what was "
-        "learned; --resume goes on to the same result.",
+        "began. A table of samples with their rewards is shown every N steps. Ctrl-C "
+        "saves what was learned; --resume goes on to the same result, after kill -9 "
+        "too. Most algorithms draw samples and score them by --reward. Two learn from "
+        "a file, --data: dpo from comparisons, ilql (offline Q-learning) from rated "
+        "completions.",
     )
     add = align.add_argument
     add("--algorithm", choices=NAMES, required=True)
@@ -43,24 +60,66 @@ def add_commands(commands) -> None:
         "--reward",
         metavar="DIR|NAME",
         nargs="+",
-        help="a reward model's folder; length[:WORDS], format:PATTERN, forbid:WORD,…, "
+        help="a reward model's folder; moderation:DIR[:THRESHOLD], which takes 1 off "
+        "what such a model flags; length[:WORDS], format:PATTERN, forbid:WORD,…, "
         "repetition[:N], readability; bleu, rouge[:KIND], chrf, exact (these compare "
-        "with the completions of --prompts); FILE.py:FUNCTION. Several are added, each "
-        "perhaps with a weight: 0.5*length:20",
+        "with the completions of --prompts); a function of your own, FILE.py:FUNCTION "
+        "or MODULE:FUNCTION. Several are added, each perhaps with a weight: "
+        "0.5*length:20",
     )
-    add("--prompts", metavar="FILE", help="what to go on from; else texts begin anew")
-    add("--valid", metavar="FILE", help="held-out prompts for the looks")
-    add("--data", metavar="FILE", help="comparisons, for dpo without a reward")
-    add("--steps", type=positive, default=50)
-    add("--epochs", type=positive, default=1, help="passes over --data")
-    add("--batch-size", type=positive, default=64, help="samples a step")
+    add(
+        "--prompts",
+        metavar="FILE",
+        help="what to go on from; else texts begin anew. With --data only the looks "
+        "need it, and take the prompts of the data by default",
+    )
+    add(
+        "--valid",
+        metavar="FILE",
+        help="held-out prompts for the looks; for dpo on --data held-out comparisons",
+    )
+    add(
+        "--data",
+        metavar="FILE",
+        help="what to learn from without drawing samples. For dpo comparisons (chosen, "
+        "rejected, perhaps prompt); for ilql ratings (text, rating, perhaps prompt), "
+        "labelled completions (prompt, completion, label), or completions (prompt and "
+        "completion, or text), which --reward then rates",
+    )
+    add_template(align)
+    add(
+        "--steps",
+        type=positive,
+        help="updates (default: 50; for ilql 600; for dpo on --data what --epochs says)",
+    )
+    add("--epochs", type=positive, help="passes over --data, for dpo (default: 1)")
+    add(
+        "--batch-size",
+        type=positive,
+        help="samples or records a step (default: 64; for dpo on --data 16)",
+    )
     add("--samples", type=positive, help="samples a prompt; n of best-of-n")
-    add("--max-new-tokens", type=positive, default=32)
+    add(
+        "--max-new-tokens",
+        type=positive,
+        help="default: 32; with --data, where only the looks need it, at most half of "
+        "the policy's length",
+    )
     add("--temperature", type=float, default=1.0)
-    add("--learning-rate", type=float)
+    add(
+        "--learning-rate",
+        type=positive_float,
+        help="size of the steps (default: what suits the algorithm)",
+    )
     add("--kl-coefficient", type=float, metavar="BETA")
     add("--kl-target", type=float, metavar="NATS", help="adapt BETA to hold this KL")
-    add("--kl-budget", type=float, metavar="NATS", help="stop when KL reaches this")
+    add(
+        "--kl-budget",
+        type=float,
+        metavar="NATS",
+        help="stop when the KL of a sequence reaches this: the mean of three steps; "
+        "with --data that of a look. For best-of-n the most samples within it are taken",
+    )
     add("--entropy-coefficient", type=float, default=0.0)
     add(
         "--unfinished-reward",
@@ -70,12 +129,37 @@ def add_commands(commands) -> None:
         help="score of samples that do not end (default: -1)",
     )
     add("--length-penalty", type=float, default=0.0, help="taken off for each token")
-    add("--whiten-rewards", action="store_true")
-    add("--reward-clip", type=float)
-    add("--adapt", choices=["none", "scale", "lagging"], default="none")
-    add("--ensemble", choices=["mean", "minimum", "cautious"])
+    add(
+        "--whiten-rewards",
+        action="store_true",
+        help="divide the rewards of a batch by their standard deviation",
+    )
+    add(
+        "--reward-clip",
+        type=positive_float,
+        metavar="R",
+        help="cut rewards off at R and -R (default: not)",
+    )
+    add(
+        "--adapt",
+        choices=["none", "scale", "lagging"],
+        default="none",
+        help="weights of several rewards: scale divides each by its standard "
+        "deviation; lagging also weighs more what lags behind (default: none)",
+    )
+    add(
+        "--ensemble",
+        choices=["mean", "minimum", "cautious"],
+        help="what the members of a reward model that is an ensemble say together; "
+        "cautious is the mean less their spread (default: as it was saved)",
+    )
     add("--with-prompts", action="store_true", help="reward models read prompts too")
-    add("--human", metavar="FILE", help="ask you about some samples; answers go here")
+    add(
+        "--human",
+        metavar="FILE",
+        help="ask you about some samples; answers go here. With a FILE.db people rate "
+        "them meanwhile on the page that annotate --db FILE.db serves",
+    )
     add(
         "--judge", metavar="DIR", help="a reward model to measure with, not to train on"
     )
@@ -84,13 +168,23 @@ def add_commands(commands) -> None:
         metavar="OPTION=VALUE",
         nargs="+",
         default=[],
-        help="an option of the algorithm's class, such as clip=0.1 or baseline=learned",
+        help="an option of the algorithm's class, such as clip=0.1 or "
+        "baseline=learned; dpo on --data: kind (dpo, ipo), label_smoothing; ilql: "
+        "sharpness, expectile, conservatism, cloning, discount, follow",
     )
     add("--every", type=positive, default=10, help="steps between two looks")
     add("--look", type=positive, default=64, help="samples a look")
     add("--log-dir", metavar="DIR", help="curves for TensorBoard")
+    add(
+        "--save-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="between two checkpoints (default: 60)",
+    )
+    add_strategy(align)
     add("--seed", type=int, default=0)
-    add("--resume", action="store_true")
+    add("--resume", action="store_true", help="go on from the checkpoint in --out")
     add("--out", metavar="DIR", required=True)
     add_json(align)
     align.set_defaults(handler=_align)
@@ -112,74 +206,73 @@ def _align(arguments):
     from rmkeras.cli import say
 
     out = Path(arguments.out)
-    if not arguments.resume and (out / "model.keras").exists():
+    check_new(arguments)
+    template = template_of(arguments)
+    name, offline = arguments.algorithm, arguments.data is not None
+    if offline and name not in OFFLINE:
         raise RmkerasError(
-            f"{out} already holds a model; go on with --resume, or choose another --out"
+            f"--data is for --algorithm dpo and ilql; {name} learns from samples and "
+            "needs --reward"
         )
-    offline = arguments.data is not None
-    if offline and arguments.algorithm != "dpo":
-        raise RmkerasError(
-            f"--data is for --algorithm dpo; {arguments.algorithm} learns from samples "
-            "and needs --reward"
-        )
+    if name == "ilql" and not offline:
+        raise RmkerasError(f"ilql draws no samples; give --data with {COMPLETIONS}")
     if not offline and not arguments.reward:
         raise RmkerasError("give --reward, or for dpo --data with comparisons")
-    import_tensorflow()
+    if not offline and arguments.epochs is not None:
+        raise RmkerasError(
+            "--epochs is for --data; give --steps. Passes over a step's samples are "
+            "--set epochs=N"
+        )
+    _, strategy, _ = begin(arguments)
     from rmkeras._cli_language import load_language_model
     from rmkeras.data import read_prompts
 
     policy = load_language_model(arguments.policy)
+    shared = strategy is not None and strategy.num_replicas_in_sync > 1
+    if shared and (offline or name == "best-of-n"):
+        raise RmkerasError(
+            f"{name} {'on --data ' if offline else ''}runs on one device; leave out "
+            "--strategy and rmkeras launch"
+        )
+    if arguments.max_new_tokens is None:
+        half = max(1, policy.max_length // 2)
+        arguments.max_new_tokens = min(32, half) if offline else 32
     if offline:
-        return _align_offline(arguments, policy, out, say)
+        return align_offline(arguments, policy, out, say)
+    arguments.steps = arguments.steps or 50
+    arguments.batch_size = arguments.batch_size or 64
     prompts = valid = (None, None)
     if arguments.prompts:
-        prompts = read_prompts(arguments.prompts, say)
+        prompts = read_prompts(arguments.prompts, say, template)
     if arguments.valid:
-        valid = read_prompts(arguments.valid, say)
+        valid = read_prompts(arguments.valid, say, template)
     reward, judge = _rewards(arguments)
-    prompts, valid = (_that_fit(policy, p, arguments, say) for p in (prompts, valid))
-    if arguments.algorithm == "best-of-n":
-        return _best_of_n(arguments, policy, reward, judge, prompts, out)
-    return _online(arguments, policy, reward, judge, prompts, valid, out, say)
+    prompts, valid = (that_fit(policy, p, arguments, say) for p in (prompts, valid))
+    if name == "best-of-n":
+        return best_of_n(arguments, policy, reward, judge, prompts, out, say)
+    return _online(arguments, policy, reward, judge, prompts, valid, out, say, strategy)
 
 
 def _rewards(arguments):
     from rmkeras.rewards import named_reward
 
+    page = Path(arguments.human or "").suffix in (".db", ".sqlite")
     reward = named_reward(
         arguments.reward,
         arguments.ensemble,
         arguments.with_prompts,
         arguments.adapt,
-        arguments.human,
+        None if page else arguments.human,
     )
+    if page:
+        from rmkeras.feedback.reward import StoreReward
+        from rmkeras.feedback.store import Store
+
+        reward = StoreReward(Store(arguments.human), reward)
     judge = None
     if arguments.judge:
         judge = named_reward(arguments.judge, with_prompts=arguments.with_prompts)
     return reward, judge
-
-
-def _that_fit(policy, found, arguments, say):
-    """Leaves prompts out that leave no room for a completion, and says so."""
-    prompts, references = found
-    if prompts is None:
-        return found
-    room = policy.max_length + 1 - arguments.max_new_tokens
-    lengths = [len(row) for row in policy.encode_prompts(prompts)]
-    fits = [i for i, length in enumerate(lengths) if length <= room]
-    if not fits:
-        raise RmkerasError(
-            f"no prompt leaves room for {arguments.max_new_tokens} tokens: the policy "
-            f"has {policy.max_length} positions and the shortest prompt has "
-            f"{min(lengths)} tokens. Lower --max-new-tokens"
-        )
-    if len(fits) < len(prompts):
-        say(
-            f"{len(prompts) - len(fits)} of {len(prompts)} prompts are too long for "
-            f"{policy.max_length} tokens and are left out"
-        )
-    wanted = None if references is None else [references[i] for i in fits]
-    return [prompts[i] for i in fits], wanted
 
 
 def _options(arguments):
@@ -199,180 +292,35 @@ def _options(arguments):
     for name in ("samples", "learning_rate", "kl_coefficient"):
         if getattr(arguments, name) is not None:
             found[name] = getattr(arguments, name)
-    for text in arguments.set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise RmkerasError(f"--set {text}: expected OPTION=VALUE, such as clip=0.1")
-        try:
-            found[name] = json.loads(value.lower())
-        except ValueError:
-            found[name] = value
-    return found
+    return found | set_options(arguments)
 
 
-def _online(arguments, policy, reward, judge, prompts, valid, out, say):
+def _online(arguments, policy, reward, judge, prompts, valid, out, say, strategy):
     from rmkeras.cli import print_json
     from rmkeras.rl.algorithms import ALGORITHMS
-    from rmkeras.rl.alignment import Look, align
+    from rmkeras.rl.look import Look
+    from rmkeras.rl.shared import shared_trainer
 
     kind, defaults = ALGORITHMS[arguments.algorithm]
     options = {**defaults, **_options(arguments)}
-    try:
-        trainer = kind(
+
+    def make(policy):
+        return kind(
             policy, reward, prompts=prompts[0], references=prompts[1], **options
         )
+
+    try:
+        trainer = shared_trainer(make, policy, strategy)
     except (TypeError, ValueError) as error:
         raise RmkerasError(f"{arguments.algorithm}: {error}") from error
     look = Look(trainer, arguments.look, *valid, judge=judge)
-
-    def show(step, found, rows):
-        numbers = ", ".join(f"{k} {v:.2f}" for k, v in found.items())
-        say(f"\nstep {step}: {numbers}")
-        for row in rows[:5]:
-            text = " ".join(f"{row['prompt']} → {row['completion']}".split())
-            say(f"  {row['reward']:7.2f}  {text[:100]}")
-
-    again = [a for a in sys.argv[1:] if a != "--resume"] + ["--resume"]
-    try:
-        run = align(
-            trainer,
-            arguments.steps,
-            look,
-            arguments.every,
-            arguments.kl_budget,
-            out,
-            arguments.resume,
-            log_dir=arguments.log_dir,
-            label=arguments.algorithm,
-            show=show,
-            how_to_resume=f"rmkeras {shlex.join(again)}",
-        )
-    except FloatingPointError as error:
-        raise RmkerasError(str(error)) from error
-    _write_samples(out, run["samples"])
-    first, last = run["looks"][0], run["looks"][-1]
-    result = {
-        "out": str(out),
-        "algorithm": arguments.algorithm,
-        "steps": trainer.steps_done,
-        "stopped_by": run["stopped_by"],
-        "before": {k: v for k, v in first.items() if k != "step"},
-        "after": {k: v for k, v in last.items() if k != "step"},
-        "seconds": round(run["seconds"], 1),
-    }
+    run = run_align(arguments, trainer, arguments.steps, look, out, say)
+    if not trainer.share.is_chief:
+        return 0
+    write_samples(out, run["samples"])
+    result = outcome(arguments, trainer, run, out)
     if arguments.json:
         print_json(result)
-        return 0
-    why = "the KL budget is spent" if run["stopped_by"] == "kl" else "all steps done"
-    print(f"{trainer.steps_done} steps in {run['seconds']:.0f} s, {why}.")
-    for name in first:
-        if name != "step":
-            print(f"  {name:10s} {first[name]:8.3f} → {last[name]:8.3f}")
-    print(f"Saved in {out}; sample with: rmkeras generate {out}")
+    else:
+        tell(result)
     return 0
-
-
-def _best_of_n(arguments, policy, reward, judge, prompts, out):
-    from rmkeras.cli import print_json
-    from rmkeras.metrics import distinct_n
-    from rmkeras.rl import BestOfN, Sampler, best_of_n_curve, best_of_n_kl
-
-    if arguments.resume:
-        raise RmkerasError("best-of-n trains nothing, so there is nothing to resume")
-    n = arguments.samples or 16
-    asked, wanted = prompts
-    if asked is None:
-        asked = [""] * arguments.batch_size
-    try:
-        sampler = Sampler(policy, arguments.max_new_tokens, arguments.temperature)
-    except ValueError as error:
-        raise RmkerasError(str(error)) from error
-    texts, scores, everything = BestOfN(sampler, reward, n)(
-        asked, wanted, arguments.seed
-    )
-    rows = [
-        {"prompt": p, "completion": t, "reward": round(float(s), 4)}
-        for p, t, s in zip(asked, texts, scores, strict=True)
-    ]
-    ns = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k < n] + [n]
-    result = {
-        "out": str(out),
-        "algorithm": "best-of-n",
-        "n": n,
-        "kl": best_of_n_kl(n),
-        "curve": dict(
-            zip(map(str, ns), best_of_n_curve(everything, ns=ns), strict=True)
-        ),
-        "reward": float(scores.mean()),
-        "distinct2": distinct_n(texts, 2),
-    }
-    if judge is not None:
-        result["judge"] = float(judge(texts, asked, wanted).mean())
-    out.mkdir(parents=True, exist_ok=True)
-    _write_samples(out, rows)
-    if arguments.json:
-        print_json(result)
-        return 0
-    print(f"The best of {n}: reward {result['reward']:.3f}, KL {result['kl']:.2f} nats")
-    for k, value in result["curve"].items():
-        print(f"  n = {k:>4s}  reward {value:8.3f}")
-    print(
-        f"The best completions are in {out / 'samples.jsonl'}. Nothing was trained; "
-        "--algorithm rejection-sampling teaches them to the policy"
-    )
-    return 0
-
-
-def _align_offline(arguments, policy, out, say):
-    from rmkeras.cli import print_json
-    from rmkeras.data.usable import usable_records
-    from rmkeras.rl import train_dpo
-    from rmkeras.rl.alignment import forget_compilation
-
-    if arguments.resume:
-        raise RmkerasError("dpo on --data takes minutes and cannot be resumed")
-
-    def read(name):
-        kind, records = usable_records(name, say)
-        if kind != "preference":
-            raise RmkerasError(
-                f"{name} holds records of type {kind}; dpo expects comparisons: "
-                "fields chosen and rejected, and perhaps prompt"
-            )
-        return list(records() if callable(records) else records)
-
-    more = {}
-    for name in ("kl_coefficient", "learning_rate"):
-        if getattr(arguments, name) is not None:
-            more["beta" if name == "kl_coefficient" else name] = getattr(
-                arguments, name
-            )
-    records = read(arguments.data)
-    history = train_dpo(
-        policy,
-        records,
-        read(arguments.valid) if arguments.valid else (),
-        arguments.epochs,
-        min(arguments.batch_size, 16),
-        seed=arguments.seed,
-        say=say,
-        **more,
-    )
-    forget_compilation(policy)
-    out.mkdir(parents=True, exist_ok=True)
-    policy.save(out / "model.keras")
-    result = {"out": str(out), "algorithm": "dpo", "n": len(records)}
-    result |= {k: v[-1] for k, v in history.items()}
-    if arguments.json:
-        print_json(result)
-        return 0
-    names = [k for k in ("loss", "accuracy", "val_loss", "val_accuracy") if k in result]
-    scores = ", ".join(f"{k} {result[k]:.4f}" for k in names)
-    print(f"Trained on {result['n']:,} comparisons: {scores}")
-    print(f"Saved in {out}; sample with: rmkeras generate {out}")
-    return 0
-
-
-def _write_samples(out, rows):
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (out / "samples.jsonl").write_text("".join(lines), "utf8")

@@ -1,9 +1,12 @@
-"""The commands `data prepare`, `data check` and `data clean`."""
+"""The commands `data prepare`, `data check`, `data clean` and `data weigh`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+
+from rmkeras._cli_options import add_template, template_of
+from rmkeras._cli_weigh import add_command as add_weigh
 
 
 def add_commands(commands) -> None:
@@ -41,8 +44,8 @@ def add_commands(commands) -> None:
         help="find everything that is wrong with a feedback file",
         description="Find everything that is wrong with a feedback file (ratings, "
         "comparisons, labelled answers, answers in steps, prompts with answers, "
-        "texts; CSV or JSON lines, gzipped or not, or tfds:NAME). Exit status 0 if "
-        "nothing is, 2 otherwise.",
+        "texts; CSV, JSON lines or plain text, gzipped or not, or tfds:NAME). Exit "
+        "status 0 if nothing is, 2 otherwise.",
     )
     check.add_argument("file", metavar="FILE")
     _add_type(check)
@@ -99,6 +102,7 @@ def add_commands(commands) -> None:
     )
     _add_json(clean)
     clean.set_defaults(handler=_clean)
+    add_weigh(data)
 
 
 def _add_type(parser: argparse.ArgumentParser) -> None:
@@ -108,20 +112,7 @@ def _add_type(parser: argparse.ArgumentParser) -> None:
         help="rating, preference, unpaired-preference, stepwise, prompt-completion or "
         "text (default: what the fields say)",
     )
-    parser.add_argument(
-        "--template",
-        metavar="FILE",
-        help='chat template: a JSON object from roles to formats, such as {"user": '
-        '"Q: {content}"} (default: Human and Assistant, as in the HH data)',
-    )
-
-
-def _template(arguments: argparse.Namespace):
-    if arguments.template is None:
-        return None
-    from rmkeras.data import ChatTemplate
-
-    return ChatTemplate.load(arguments.template)
+    add_template(parser)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +149,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from rmkeras.cli import print_json, say
     from rmkeras.errors import RmkerasError
 
-    template = _template(arguments)
+    template = template_of(arguments)
     files = [arguments.file, *([arguments.against] if arguments.against else [])]
     reports = [_check_one(f, arguments, template) for f in files]
     report, ok = reports[0].to_dict(), all(r.ok for r in reports)
@@ -253,7 +244,7 @@ def _clean(arguments: argparse.Namespace) -> int:
         steps,
         arguments.skip_bad,
         arguments.type,
-        _template(arguments),
+        template_of(arguments),
         arguments.near_duplicates,
     )
     lines = [f"left out: {p}" for p in report.bad]

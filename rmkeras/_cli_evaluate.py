@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rmkeras._cli_models import HUMAN_RATINGS
+from rmkeras._cli_options import HUMAN_RATINGS, add_template, template_of
 from rmkeras.errors import RmkerasError
 from rmkeras.quiet import import_tensorflow
 
@@ -47,6 +47,7 @@ def add_commands(commands) -> None:
         metavar="N",
         help="how many of the worst mistakes to list (default: 20)",
     )
+    add_template(evaluate)
     evaluate.add_argument("--seed", type=int, default=0, help="seed of the probes")
     evaluate.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output"
@@ -63,7 +64,7 @@ def _count(text):
     return value
 
 
-def _records(name, part):
+def _records(name, part, template=None):
     """Records of a file of any type, or a part of the human ratings."""
     if name == HUMAN_RATINGS:
         from rmkeras.data import load_human_ratings
@@ -76,7 +77,7 @@ def _records(name, part):
     from rmkeras.cli import say
     from rmkeras.data.usable import usable_records
 
-    _, records = usable_records(name, say)
+    _, records = usable_records(name, say, template=template)
     return list(records() if callable(records) else records)
 
 
@@ -108,7 +109,7 @@ def _evaluate(arguments):
     if arguments.data == HUMAN_RATINGS:
         import_tensorflow()  # its reader would import it, and noisily
     # The file is read before the model is loaded: a wrong name answers at once.
-    records = _records(arguments.data, "test")
+    records = _records(arguments.data, "test", template_of(arguments))
     kind = _kind(records, arguments.data)
     import_tensorflow()
     from rmkeras.models import REWARD_MODELS, load_model

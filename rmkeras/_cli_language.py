@@ -5,8 +5,24 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rmkeras._cli_models import HUMAN_RATINGS, add_json, positive
-from rmkeras._cli_training import add_run_options, run_options, set_precision
+from rmkeras._cli_options import (
+    HUMAN_RATINGS,
+    LEAST_VOCABULARY,
+    add_json,
+    add_template,
+    number_in,
+    positive,
+    positive_float,
+    template_of,
+    whole_number,
+)
+from rmkeras._cli_training import (
+    add_run_options,
+    begin,
+    read_by_tensorflow,
+    run_options,
+    set_precision,
+)
 from rmkeras.errors import RmkerasError
 from rmkeras.quiet import import_tensorflow
 
@@ -51,10 +67,15 @@ def add_commands(commands) -> None:
     add("--heads", type=positive, default=4)
     add("--units", type=positive, default=256, help="width of an lstm's or gru's state")
     add("--max-length", type=positive, default=64, help="longest text in tokens")
-    add("--vocabulary-size", type=positive, default=3072)
+    add("--vocabulary-size", type=whole_number(LEAST_VOCABULARY), default=3072)
     add("--positions", choices=["learned", "rotary"], default="learned")
     add("--norm", choices=["layer", "rms"], default="layer")
-    add("--dropout", type=float, default=0.0)
+    add("--dropout", type=number_in(0.0, 1.0, open_at=(1.0,)), default=0.0)
+    add(
+        "--data-service",
+        metavar="HOST:PORT",
+        help="let the worker of this tf.data dispatcher make the batches",
+    )
     _add_training(train, epochs=2, batch_size=16, learning_rate=3e-3)
     train.set_defaults(handler=_train_lm)
 
@@ -87,6 +108,18 @@ def add_commands(commands) -> None:
     add("--top-p", type=float, default=1.0, help="draw among the nucleus of this mass")
     add("--repetition-penalty", type=float, default=1.0)
     add("--seed", type=int, default=0)
+    add(
+        "--guard",
+        metavar="DIR",
+        help="a reward model; samples that it scores below --threshold are marked",
+    )
+    add(
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="for --guard (default: 0.5 for a classifier, else 0)",
+    )
+    add("--with-prompts", action="store_true", help="the guard reads the prompt too")
     add_json(generate)
     generate.set_defaults(handler=_generate)
 
@@ -95,7 +128,13 @@ def _add_training(parser, epochs, batch_size, learning_rate):
     add = parser.add_argument
     add("--epochs", type=positive, default=epochs)
     add("--batch-size", type=positive, default=batch_size, help="rows of --max-length")
-    add("--learning-rate", type=float, default=learning_rate)
+    add(
+        "--learning-rate",
+        type=positive_float,
+        default=learning_rate,
+        help=f"its peak (default: {learning_rate:g})",
+    )
+    add_template(parser)
     add_run_options(parser)
 
 
@@ -103,21 +142,25 @@ def _train_lm(arguments):
     from rmkeras.cli import say
     from rmkeras.data.texts import read_corpus
 
-    how = run_options(arguments)
-    valid = []
+    _check_shape(arguments)
+    how, template = run_options(arguments), template_of(arguments)
+    begun, valid = None, []
+    if read_by_tensorflow(arguments.data, arguments.valid):
+        begun = begin(arguments)
     if arguments.data == HUMAN_RATINGS:
         from rmkeras.data import load_human_ratings
 
         texts = [r.text for r in load_human_ratings("train")]
         valid = [r.text for r in load_human_ratings("validation")]
     else:
-        texts = read_corpus(arguments.data, say)
+        texts = read_corpus(arguments.data, say, template)
     if arguments.valid:
-        valid = read_corpus(arguments.valid, say)
-    _, keras = import_tensorflow()
+        valid = read_corpus(arguments.valid, say, template)
+    keras, how["strategy"], chief = begun or begin(arguments)
     set_precision(keras, arguments.precision, say)
     if arguments.objective == "masked":
-        return _train_masked(arguments, texts, valid, how)
+        return _train_masked(arguments, texts, valid, how, chief)
+    from rmkeras.models.decides import described_model
     from rmkeras.models.language_model import perplexity, train_language_model
 
     options, scratch = {}, ("transformer", "lstm", "gru")
@@ -137,8 +180,12 @@ def _train_lm(arguments):
             options["model_options"] = kinds
     else:
         options["model"] = load_language_model(arguments.model)
+        options["decides"] = {"model": described_model(arguments.model)}
     packed = not _is_recurrent(options)
+    options["data_service"] = arguments.data_service
     model, history = train_language_model(texts, valid, packed=packed, **options, **how)
+    if not chief:
+        return 0
     result = _last(arguments, history, len(texts))
     if valid:
         result["perplexity"] = perplexity(model, valid)
@@ -146,9 +193,28 @@ def _train_lm(arguments):
     return 0
 
 
-def _train_masked(arguments, texts, valid, how):
+def _check_shape(arguments):
+    """Says at once what the model would say after the data and TensorFlow."""
+    if arguments.model != "transformer":
+        return
+    width, rest = divmod(arguments.dim, arguments.heads)
+    if rest:
+        raise RmkerasError(
+            f"--dim {arguments.dim} is not divisible by --heads {arguments.heads}; "
+            f"choose another, such as --dim {arguments.heads * max(1, width)}"
+        )
+    if arguments.positions == "rotary" and width % 2:
+        raise RmkerasError(
+            f"--dim {arguments.dim} over --heads {arguments.heads} makes heads {width} "
+            "wide; --positions rotary needs an even width"
+        )
+
+
+def _train_masked(arguments, texts, valid, how, chief):
     from rmkeras.models.masked_lm import masked_scores, train_masked_model
 
+    if arguments.data_service:
+        raise RmkerasError("--data-service is for --objective causal")
     if arguments.model != "transformer":
         raise RmkerasError(
             f"--objective masked is for --model transformer, not {arguments.model}"
@@ -165,6 +231,8 @@ def _train_masked(arguments, texts, valid, how):
     model, history = train_masked_model(
         texts, valid, arguments.vocabulary_size, model_options=options, **how
     )
+    if not chief:
+        return 0
     result = _last(arguments, history, len(texts))
     if valid:
         result |= masked_scores(model, valid)
@@ -202,10 +270,10 @@ def _sft(arguments):
     from rmkeras.cli import say
     from rmkeras.data.usable import usable_records
 
-    how = run_options(arguments)
+    how, template = run_options(arguments), template_of(arguments)
 
     def read(name):
-        kind, records = usable_records(name, say)
+        kind, records = usable_records(name, say, template=template)
         if kind != "prompt-completion":
             raise RmkerasError(
                 f"{name} holds records of type {kind}; expected prompt-completion: "
@@ -222,14 +290,18 @@ def _sft(arguments):
         records = read(arguments.data)
     if arguments.valid:
         valid = read(arguments.valid)
-    _, keras = import_tensorflow()
+    keras, how["strategy"], chief = begin(arguments)
     set_precision(keras, arguments.precision, say)
     from rmkeras.metrics import answer_scores
+    from rmkeras.models.decides import described_model
     from rmkeras.models.sft import train_sft
     from rmkeras.rl import Sampler
 
     model = load_language_model(arguments.model)
-    model, history = train_sft(model, records, valid, say=say, **how)
+    decides = {"model": described_model(arguments.model)}
+    model, history = train_sft(model, records, valid, say=say, decides=decides, **how)
+    if not chief:
+        return 0
     result = _last(arguments, history, len(records))
     if valid:
         room = min(40, model.max_length // 2)
@@ -267,10 +339,16 @@ def _report(arguments, result, what):
 
 
 def _generate(arguments):
+    if arguments.threshold is not None and not arguments.guard:
+        raise RmkerasError("--threshold is for --guard; name a reward model with it")
     import_tensorflow()
-    from rmkeras.cli import print_json
+    from rmkeras._cli_guard import Guard
+    from rmkeras.cli import print_json, say
     from rmkeras.rl import Sampler
 
+    guard = None
+    if arguments.guard:
+        guard = Guard(arguments.guard, arguments.threshold, arguments.with_prompts)
     model = load_language_model(arguments.model)
     prompt = arguments.prompt or ""
     # Between a prompt and a completion that was learned as an answer, a new line.
@@ -287,16 +365,26 @@ def _generate(arguments):
         if sys.stdout.isatty() and not arguments.json:
             for row in range(arguments.n):
                 print(f"{prompt}{joint}", end="", flush=True)
+                pieces = []
                 for piece in sampler.stream(prompt, arguments.seed, first_row=row):
                     print(piece, end="", flush=True)
-                print()
+                    pieces.append(piece)
+                mark = guard.marks(["".join(pieces)], prompt)[0] if guard else ""
+                print(mark and f"  {mark}")
             return 0
         texts = sampler.texts([prompt] * arguments.n, seed=arguments.seed)
     except ValueError as error:
         raise RmkerasError(str(error)) from error
+    result = {"prompt": arguments.prompt, "texts": texts}
+    marks = [""] * len(texts)
+    if guard:
+        marks = guard.marks(texts, prompt)
+        result |= guard.last
     if arguments.json:
-        print_json({"prompt": arguments.prompt, "texts": texts})
-    else:
-        for text in texts:
-            print(f"{prompt}{joint}{text}")
+        print_json(result)
+        return 0
+    for text, mark in zip(texts, marks, strict=True):
+        print(f"{prompt}{joint}{text}" + (mark and f"  {mark}"))
+    if any(marks):
+        say(f"{sum(map(bool, marks))} of {len(texts)} samples are marked")
     return 0

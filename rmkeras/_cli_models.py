@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
+from rmkeras._cli_options import add_json, add_template, template_of
+from rmkeras._cli_training import make_out
 from rmkeras.quiet import import_tensorflow
-
-HUMAN_RATINGS = "human-ratings"
 
 
 def add_commands(commands) -> None:
@@ -37,41 +36,23 @@ def add_commands(commands) -> None:
         help="score texts with a reward model",
         description="Score texts. FILE is CSV or JSON lines with a field 'text' or "
         "'completion', or with 'chosen' and 'rejected', and perhaps 'prompt'; or plain "
-        "text with one text a line; - is standard input. Out comes the same with "
+        "text with one text a line; - is standard input, which is CSV if its first line "
+        "names such fields. Out comes the same with "
         "'reward' added, for comparisons 'reward_chosen' and 'reward_rejected'. A model "
         "of several aspects also adds 'rewards', by aspect; 'reward' is their weighted "
         "sum.",
     )
-    score.add_argument("model", metavar="DIR")
-    score.add_argument("file", metavar="FILE", nargs="?", default="-")
+    score.add_argument("model", metavar="DIR", help="a reward model's folder")
+    score.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        default="-",
+        help="what to score (default: -, standard input)",
+    )
+    add_template(score)
     add_json(score)
     score.set_defaults(handler=_score)
-
-
-def add_json(parser):
-    """Adds the option `--json`.
-
-    Args:
-        parser: The command's parser.
-    """
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object on standard output"
-    )
-
-
-def positive(text):
-    """Reads a whole number above 0, for `type=` of an option.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The number.
-    """
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def _print_json(value):
@@ -83,6 +64,7 @@ def _print_json(value):
 def _demo(arguments):
     from rmkeras.demo import run_demo
 
+    make_out(arguments.out)
     report, metrics = run_demo(arguments.out, arguments.seed, quick=arguments.quick)
     if arguments.json:
         _print_json(metrics)
@@ -110,11 +92,12 @@ def _demo(arguments):
 
 def _score(arguments):
     import_tensorflow()
+    from rmkeras.cli import say
     from rmkeras.models import REWARD_MODELS, load_model
     from rmkeras.scoring import read_texts, score_columns, write_scores
 
     # The file is read before the model is loaded: a wrong name answers at once.
-    texts = read_texts(arguments.file)
+    texts = read_texts(arguments.file, say, template_of(arguments))
     model = load_model(arguments.model, REWARD_MODELS)
     rewards = model.score(texts.texts, prompts=texts.prompts)
     aspects = None

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rmkeras._cli_models import HUMAN_RATINGS, positive
-from rmkeras._cli_training import add_run_options, run_options, set_precision
+from rmkeras._cli_options import (
+    HUMAN_RATINGS,
+    LEAST_VOCABULARY,
+    add_template,
+    number_in,
+    positive,
+    positive_float,
+    template_of,
+    whole_number,
+)
+from rmkeras._cli_training import (
+    add_run_options,
+    begin,
+    read_by_tensorflow,
+    run_options,
+    set_precision,
+)
 from rmkeras.errors import RmkerasError
-from rmkeras.quiet import import_tensorflow
 
 POINTWISE = ("huber", "mse", "bce", "raters")
 LOSSES = (*POINTWISE, "bradley-terry")
@@ -48,9 +62,24 @@ def add_commands(commands) -> None:
         "labels; bce on ratings trains a classifier of rating > threshold, raters "
         "uses how far the raters of each text were apart",
     )
-    add("--threshold", type=float, default=0.0)
-    add("--label-smoothing", type=float, default=0.0, help="of comparisons")
-    add("--centering", type=float, default=0.01, help="of comparisons' rewards")
+    add(
+        "--threshold",
+        type=number_in(),
+        default=0.0,
+        help="for --loss bce on ratings: what a rating has to be above (default: 0)",
+    )
+    add(
+        "--label-smoothing",
+        type=number_in(0.0, 0.5),
+        default=0.0,
+        help="of comparisons: how often a choice is taken to be a slip, up to 0.5",
+    )
+    add(
+        "--centering",
+        type=number_in(0.0),
+        default=0.01,
+        help="of comparisons' rewards (default: 0.01)",
+    )
     add(
         "--aspects",
         metavar="A,B|none",
@@ -70,11 +99,17 @@ def add_commands(commands) -> None:
         metavar="A=W,B=W",
         help="how much each aspect counts in the reward (default: alike)",
     )
-    add("--epochs", type=positive)
-    add("--batch-size", type=positive)
-    add("--learning-rate", type=float)
+    own = "(default: what suits the model and the task)"
+    add("--epochs", type=positive, help=f"passes over the data {own}")
+    add("--batch-size", type=positive, help=f"records a step {own}")
+    add("--learning-rate", type=positive_float, help=f"its peak {own}")
     add("--max-length", type=positive, help="longest text in tokens")
-    add("--vocabulary-size", type=positive, default=8000)
+    add(
+        "--vocabulary-size",
+        type=whole_number(LEAST_VOCABULARY),
+        default=8000,
+        help="of the tokeniser that is trained, if the model has none (default: 8000)",
+    )
     add("--lora", type=positive, metavar="RANK", help="train low-rank additions only")
     add(
         "--members",
@@ -83,7 +118,7 @@ def add_commands(commands) -> None:
         metavar="N",
         help="train N models with seeds of their own and save them as an ensemble",
     )
-    add("--template", metavar="FILE", help="JSON: how chat messages become text")
+    add_template(train)
     add_run_options(train)
     train.set_defaults(handler=_train_reward)
 
@@ -92,7 +127,10 @@ def _train_reward(arguments):
     from rmkeras.cli import print_json, say
 
     how = run_options(arguments)
-    # The files are read before anything slow is imported.
+    begun = None
+    if read_by_tensorflow(arguments.data, arguments.valid):
+        begun = begin(arguments)
+    # Other files are read before anything slow is imported.
     kind, records = _records(arguments.data, "train", arguments, say)
     valid = ()
     if arguments.valid:
@@ -106,9 +144,10 @@ def _train_reward(arguments):
         _, valid = _records(HUMAN_RATINGS, "validation", arguments, say)
     loss = _loss(arguments.loss, kind)
     aspects = _aspects(arguments, kind, records)
-    _, keras = import_tensorflow()
+    keras, strategy, chief = begun or begin(arguments)
     set_precision(keras, arguments.precision, say)
     options = how | {
+        "strategy": strategy,
         "model": arguments.model,
         "vocabulary_size": arguments.vocabulary_size,
         "model_options": _model_options(arguments),
@@ -158,7 +197,9 @@ def _train_reward(arguments):
     if arguments.members == 1:
         _, history = fit()
     else:
-        history = _train_members(fit, arguments, out)
+        history = _train_members(fit, arguments, out, chief)
+    if not chief:
+        return 0
     count = history.get("encoding", {}).get("kept") or _count(records)
     last = {
         k: v[-1] for k, v in history.items() if isinstance(v, list) and k != "aspects"
@@ -178,16 +219,24 @@ def _train_reward(arguments):
     return 0
 
 
-def _train_members(fit, arguments, out):
+def _train_members(fit, arguments, out, chief):
     """Trains an ensemble, each member in a folder of its own, and saves it."""
     from rmkeras.models import RewardEnsemble
+    from rmkeras.models.distributed import has_checkpoints
     from rmkeras.models.training import saved_state
 
+    if arguments.resume and (saved_state(out) is not None or has_checkpoints(out)):
+        raise RmkerasError(
+            f"{out} holds the training of one model, not of an ensemble; go on without "
+            "--members, or leave out --resume and choose another --out"
+        )
     members = []
     for number in range(arguments.members):
         folder = out / f"member-{number + 1}"
         # A member that was begun goes on; one that is finished only comes back.
-        begun = arguments.resume and saved_state(folder) is not None
+        begun = arguments.resume and (
+            saved_state(folder) is not None or has_checkpoints(folder)
+        )
         model, history = fit(
             seed=arguments.seed + number,
             out=folder,
@@ -197,7 +246,8 @@ def _train_members(fit, arguments, out):
             and str(Path(arguments.log_dir) / f"member-{number + 1}"),
         )
         members.append(model)
-    RewardEnsemble(members).save(out / "model.keras")
+    if chief:
+        RewardEnsemble(members).save(out / "model.keras")
     return history
 
 
@@ -207,13 +257,9 @@ def _records(name, part, arguments, say):
         from rmkeras.data import load_human_ratings
 
         return "rating", load_human_ratings(part)
-    from rmkeras.data.chat import ChatTemplate
     from rmkeras.data.usable import as_ratings, usable_records
 
-    template = None
-    if arguments.template:
-        template = ChatTemplate.load(arguments.template)
-    kind, records = usable_records(name, say, template=template)
+    kind, records = usable_records(name, say, template=template_of(arguments))
     if kind not in TRAINABLE:
         raise RmkerasError(
             f"{name} holds records of type {kind}, which say nothing about what is "

@@ -25,6 +25,8 @@ COMMAND_MODULES = (
     "rmkeras._cli_language",
     "rmkeras._cli_align",
     "rmkeras._cli_evaluate",
+    "rmkeras._cli_annotate",
+    "rmkeras._cli_launch",
 )
 """Modules that add commands, in the order in which `--help` lists them."""
 

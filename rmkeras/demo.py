@@ -139,6 +139,9 @@ def run_demo(out="runs/demo", seed=0, data_dir=None, quick=False):
 
     Returns:
         The path of the report.
+
+    Raises:
+        RmkerasError: If `out` cannot be made, or the ratings are not there.
     """
     tf, keras = import_tensorflow()
 
@@ -151,10 +154,11 @@ def run_demo(out="runs/demo", seed=0, data_dir=None, quick=False):
     from rmkeras.models.reward_training import train_reward_model
     from rmkeras.models.training import Interrupted
     from rmkeras.rewards import LearnedReward
+    from rmkeras.rl.checkpoint import begin_run
 
     begun = time.monotonic()
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    begin_run(out)
     stage = _Stages()
     again = f"rmkeras demo --out {out} (the demo starts anew; it takes minutes)"
 

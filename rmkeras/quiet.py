@@ -27,7 +27,7 @@ def quiet_stderr():
         os.close(nowhere)
 
 
-def import_tensorflow():
+def import_tensorflow(first=None):
     """Imports TensorFlow and Keras and wakes the runtime, quietly.
 
     Errors are exceptions and come through; set `TF_CPP_MIN_LOG_LEVEL=0` to see
@@ -35,6 +35,10 @@ def import_tensorflow():
     `TF_CPU_ALLOCATOR_USE_BFC=false` is set: a large tensor from the system's
     allocator is new memory every time, and in a training step on a processor the
     page faults that follow take a third of the time.
+
+    Args:
+        first: A function called before the runtime wakes: logical devices and
+            multi-worker strategies have to be made then.
 
     Example:
 
@@ -52,6 +56,8 @@ def import_tensorflow():
         import keras
         import tensorflow as tf
 
+        if first is not None:
+            first()
         tf.constant(0)
     return tf, keras
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from rmkeras.data.chat import DEFAULT_TEMPLATE, join, split_messages
+from rmkeras.data.fields import Fields
+from rmkeras.data.plain import LineFile, is_plain
+from rmkeras.data.problems import SHOWN, CheckReport, file_name, listed
+from rmkeras.data.rows import Row, RowFile, plain_name
 from rmkeras.errors import RmkerasError
+
+SCORED = (("text",), ("completion",), ("chosen", "rejected"))
+"""The fields that can be scored; the first ones that a file has are."""
+
+_NAMES = frozenset(name for names in SCORED for name in names)
+_WHAT = "the text to score"
 
 
 @dataclass
@@ -20,36 +31,39 @@ class Texts:
         fields: Fields to score, in this order: `("text",)`, `("completion",)`, or
             `("chosen", "rejected")`.
         kind: `"csv"`, `"json"` or `"plain"`.
+        strings: For each row the strings of these fields, and `prompt`: chat
+            messages have gone through the template.
     """
 
     rows: list[dict]
     fields: tuple[str, ...]
     kind: str
+    strings: list[dict[str, str]]
 
     @property
     def texts(self) -> list[str]:
         """All strings to score, field after field."""
-        return [row[field] for field in self.fields for row in self.rows]
+        return [strings[field] for field in self.fields for strings in self.strings]
 
     @property
     def prompts(self) -> list[str] | None:
         """The prompt of each of `texts`; `None` if there is none at all."""
-        prompts = [row.get("prompt") or "" for row in self.rows] * len(self.fields)
+        prompts = [strings["prompt"] for strings in self.strings] * len(self.fields)
         return prompts if any(prompts) else None
 
 
-SCORED = (("text",), ("completion",), ("chosen", "rejected"))
-"""The fields that can be scored; the first ones that a file has are."""
-
-
-def read_texts(path) -> Texts:
+def read_texts(path, say=lambda line: None, template=None) -> Texts:
     """Reads what is to be scored.
 
     Args:
         path: A CSV or JSON-lines file (gzipped or not) with a field `text`, or
-            `completion`, or `chosen` and `rejected`, and perhaps `prompt`; a plain
-            text file with one text a line; or `-` for standard input, where lines
-            that begin with `{` are JSON and all others plain text.
+            `completion`, or `chosen` and `rejected`, and perhaps `prompt`, each a
+            string or chat messages; a plain text file (`.txt`, `.md`) with one text
+            a line; or `-` for standard input. There, and in a plain text file, a
+            first line that is a header with one of these fields makes it CSV;
+            without one, lines that begin with `{` are JSON.
+        say: Takes a line about the blank lines that were left out.
+        template: How chat messages become strings.
 
     Returns:
         `Texts`.
@@ -57,81 +71,89 @@ def read_texts(path) -> Texts:
     Raises:
         RmkerasError: If the file cannot be read or a row has no text; every such
             line is named.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "answers.csv")
+    >>> _ = path.write_text("id,completion\\n7,Two.\\n")
+    >>> read_texts(path).texts
+    ['Two.']
     """
-    if str(path) == "-":
-        lines = sys.stdin.buffer.read().decode("utf8", errors="replace").splitlines()
-        return _lines(lines, "standard input")
-    suffixes = [s for s in Path(path).suffixes if s != ".gz"]
-    if suffixes[-1:] == [".txt"]:
-        return _lines(_plain_file(path), str(path))
-    from rmkeras.data.problems import CheckReport, Problem
-    from rmkeras.data.rows import RowFile
-
-    source = RowFile(str(path), required=lambda names: _fields(names))
-    report = CheckReport(str(path), problems=source.problems)
-    rows = [row for row in source.rows()] if source.load(path) else []
-    fields = _fields(rows[0].values if rows else ())
-    for row in rows:
-        for field in fields:
-            if (wrong := _wrong(row.values, field)) is not None:
-                report.problems.append(
-                    Problem(str(path), row.line, field, wrong, "the text to score", "")
-                )
-    report.raise_if_bad()
-    kind = "json" if source.is_json else "csv"
-    return Texts([row.values for row in rows], fields, kind)
-
-
-def _fields(names):
-    """The fields to score among those that a file has; `text` if there is none."""
-    return next((f for f in SCORED if all(n in names for n in f)), SCORED[0])
-
-
-def _wrong(values, field):
-    for name in (field, "prompt"):
-        if name == "prompt" and values.get(name) is None:
-            continue
-        if not isinstance(values.get(name), str):
-            missing = "missing" if name not in values else "no string"
-            return missing if name == field else f"{missing} (its prompt)"
-    return None
+    name, given = file_name(path), path
+    if name == "-":
+        name, given = "standard input", sys.stdin.buffer.read()
+    kind = LineFile if is_plain(given, _NAMES) else RowFile
+    source = kind(name, required=(), known=_NAMES, noun="texts to score")
+    rows = list(source.rows()) if source.load(given) else []
+    found = [Row(r.line, {plain_name(k): v for k, v in r.values.items()}) for r in rows]
+    names = tuple(found[0].values) if found else ()
+    fields = next((f for f in SCORED if all(n in names for n in f)), None)
+    strings = []
+    if fields is not None:
+        how = template or DEFAULT_TEMPLATE
+        strings = [_strings(Fields(row, source, how), fields) for row in found]
+    elif rows:
+        source.complain(
+            rows[0].line,
+            f"nothing to score among the fields {listed(names)}",
+            "text, or completion, or chosen and rejected",
+            fatal=True,
+        )
+    _refuse(name, source.problems, again=given is path)
+    if not rows:
+        raise RmkerasError(f"{name} holds no text to score; expected at least one")
+    if source.blank:
+        lines = (
+            "1 blank line was"
+            if source.blank == 1
+            else f"{source.blank} blank lines were"
+        )
+        say(f"{name}: {lines} left out; every other one has a row")
+    return Texts([row.values for row in rows], fields, _kind(source, rows), strings)
 
 
-def _plain_file(path):
-    try:
-        return Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise RmkerasError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RmkerasError(
-            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
+def _refuse(name, problems, again):
+    problems.sort(key=lambda problem: problem.line or 0)
+    more = len(problems) - SHOWN
+    # `data check`, which the report would name, cannot read standard input again.
+    hint = "" if again or more <= 0 else f"... and {more} more"
+    shown = problems if again else problems[:SHOWN]
+    CheckReport(name, problems=shown).raise_if_bad(hint)
 
 
-def _lines(lines, name):
-    rows, kind = [], "plain"
-    fields = None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        row = {"text": line}
-        if line.lstrip().startswith("{"):
-            kind = "json"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise RmkerasError(
-                    f"{name}:{number}: not JSON ({error.msg}); a line that begins "
-                    "with { is read as a JSON record"
-                ) from error
-        fields = fields or _fields(row)
-        for field in fields:
-            if (wrong := _wrong(row, field)) is not None:
-                raise RmkerasError(
-                    f"{name}:{number}: {field} is {wrong}; expected the text to score"
-                )
-        rows.append(row)
-    return Texts(rows, fields or SCORED[0], kind)
+def _kind(source, rows):
+    if not isinstance(source, LineFile):
+        return "json" if source.is_json else "csv"
+    return "json" if any(row.values.keys() != {"text"} for row in rows) else "plain"
+
+
+def _strings(row: Fields, names: Sequence[str]) -> dict[str, str]:
+    """The strings to score in a row, and its prompt."""
+    if names == ("text",):
+        text = row.text("text", _WHAT, may_be_empty=True)
+        if not isinstance(text, str):
+            text = row.template.render(text)
+        return {"text": text, "prompt": row.optional("prompt") or ""}
+    sides = [row.text(name, _WHAT, may_be_empty=True) for name in names]
+    prompt = None
+    if row.given("prompt"):
+        prompt = row.text("prompt", "what is answered", may_be_empty=True)
+    chat = [not isinstance(side, str) for side in sides]
+    if row.ok and any(chat) != all(chat):
+        found = "a list of messages" if chat[1] else "a string"
+        row.complain("rejected", found, "the same kind as chosen")
+    if not row.ok:
+        return {}
+    if not any(chat) and not isinstance(prompt, tuple):
+        return dict(zip(names, sides, strict=True), prompt=prompt or "")
+    if not any(chat):
+        sides = [(("assistant", side),) for side in sides]
+    if len(sides) == 1:
+        prompt, *sides = join(prompt or "", sides[0], row.template)
+    else:
+        prompt, *sides = split_messages(prompt, *sides, row.template)
+    return dict(zip(names, sides, strict=True), prompt=prompt)
 
 
 def score_columns(texts: Texts, rewards, aspects=None) -> dict[str, list]:

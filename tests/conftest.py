@@ -8,6 +8,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 
+def pytest_make_parametrize_id(val):
+    """Keeps bytes out of the tests' names.
+
+    A compressed file holds the second of its making: two workers would collect the
+    same test under two names, and xdist would run none.
+    """
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def human_ratings_dir():
     """The folder with the prepared human ratings; skips where there is none."""

@@ -94,6 +94,41 @@ def test_in_a_terminal_text_streams(folder, capsys, monkeypatch):
     assert capsys.readouterr().out == whole
 
 
+def test_a_guard_marks_what_it_scores_below_the_threshold(
+    folder, capsys, tmp_path, monkeypatch
+):
+    import sys
+
+    from rmkeras.models import load_model
+
+    rated = [{"text": t, "rating": r} for t, r in (("good", 1.0), ("a film", -1.0))]
+    lines = "".join(json.dumps(r) + "\n" for r in rated * 8)
+    (tmp_path / "rated.jsonl").write_text(lines, "utf8")
+    command = ["train-reward", "--data", str(tmp_path / "rated.jsonl"), "--epochs"]
+    assert main([*command, "1", "--out", str(tmp_path / "rm")]) == 0
+    capsys.readouterr()
+    command = ["generate", str(folder / "lm"), "--n", "4", "--seed", "1"]
+    command += ["--guard", str(tmp_path / "rm")]
+    found = run(capsys, *command)
+    scores = load_model(tmp_path / "rm").score(found["texts"])
+    np.testing.assert_allclose(found["scores"], scores, atol=1e-3)
+    assert found["threshold"] == 0.0
+    assert found["flagged"] == [bool(s < 0) for s in scores]
+    middle = float(np.sort(scores)[1:3].mean())
+    command += ["--threshold", f"{middle:.9f}"]
+    marked = run(capsys, *command)["flagged"]
+    assert sum(marked) == 2
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    lines = [f"{t}  " if m else t for t, m in zip(found["texts"], marked, strict=True)]
+    for line, text, mark in zip(out.splitlines(), lines, marked, strict=True):
+        assert line.startswith(text) and mark == ("warning: the guard" in line)
+    assert "2 of 4 samples are marked" in err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(command) == 0
+    assert capsys.readouterr().out == out
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -104,6 +139,8 @@ def test_in_a_terminal_text_streams(folder, capsys, monkeypatch):
         ),
         (["sft", "--data", "PAIRS", "--model", "nowhere", "--out", "x"], "nowhere"),
         (["generate", "LM", "--top-p", "0"], "top_p"),
+        (["generate", "LM", "--threshold", "0.5"], "--threshold is for --guard"),
+        (["generate", "LM", "--guard", "nowhere"], "nowhere"),
     ],
 )
 def test_what_is_wrong_is_named(folder, capsys, tmp_path, command, message):

@@ -93,6 +93,18 @@ def test_train_and_the_refusal_to_overwrite(capsys, tmp_path):
     assert main(command) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
+    # Other data or another rate would be passed over, and the old numbers reported.
+    capsys.readouterr()
+    other = [{**PAIR, "prompt": f"how {i}? "} for i in range(9)]
+    command[2] = lines_of(tmp_path / "pairs.jsonl", *other)
+    assert main([*command, "--resume", "--learning-rate", "0.5"]) == 2
+    printed = capsys.readouterr()
+    assert not printed.out and "holds another run" in printed.err
+    for part in ("kind was ratings, is comparisons", "learning_rate was 0.002, is 0.5"):
+        assert part in printed.err
+    assert "data was 40 records" in printed.err
+    assert main([*command, "--resume", "--members", "2"]) == 2
+    assert "not of an ensemble" in capsys.readouterr().err
 
 
 PAIR = {"prompt": "how? ", "chosen": "good film", "rejected": "bad film"}

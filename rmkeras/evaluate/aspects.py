@@ -23,6 +23,15 @@ def rated_by_aspect(model: Any, records: Sequence[Any]) -> bool:
 
     Returns:
         True if the model judges several aspects and a record names one.
+
+    Example:
+
+    >>> from types import SimpleNamespace as Some
+    >>> from rmkeras.data import Rating
+    >>> from rmkeras.evaluate import rated_by_aspect
+    >>> rows = [Rating("Hi", 3.0, aspect="fluent")]
+    >>> rated_by_aspect(Some(aspects=("fluent", "true")), rows), rated_by_aspect(Some(), rows)
+    (True, False)
     """
     return bool(getattr(model, "aspects", ())) and any(
         hasattr(r, "rating") and getattr(r, "aspect", None) for r in records

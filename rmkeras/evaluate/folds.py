@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,6 +107,10 @@ def cross_validate_pairs(
         held_out = np.flatnonzero(fold == f)
         model = train_function([preferences[i] for i in np.flatnonzero(fold != f)])
         margins[held_out] = pair_margins(model, [preferences[i] for i in held_out])
+        # A model and its graphs point at each other: without this the models of all
+        # folds would be in memory together.
+        del model
+        gc.collect()
     outcomes = pair_outcomes(margins, np.zeros(len(margins)))
     groups = [r.prompt or (r.chosen,) for r in preferences]
     return {
@@ -170,6 +175,15 @@ def fit_tfidf_pairs(
 
     Raises:
         RmkerasError: If there are no records.
+
+    Example:
+
+    >>> from types import SimpleNamespace as Pair
+    >>> from rmkeras.evaluate import fit_tfidf_pairs
+    >>> pairs = [Pair(prompt="", chosen="yes indeed", rejected="no never")] * 4
+    >>> yes, no = fit_tfidf_pairs(pairs).score(["yes", "no"])
+    >>> bool(yes > no)
+    True
 
     Source: Bradley and Terry (1952); scikit-learn's `TfidfVectorizer` and
     `LogisticRegression`.

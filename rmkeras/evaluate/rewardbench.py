@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def is_rewardbench(path: str | os.PathLike) -> bool:
     try:
         with _open(path) as file:
             row = json.loads(next(line for line in file if line.strip()))
-    except (OSError, ValueError, StopIteration, EOFError):
+    except (OSError, ValueError, StopIteration, EOFError, zlib.error):
         return False
     return isinstance(row, dict) and all(f in row for f in _FIELDS)
 
@@ -135,7 +136,7 @@ def read_rewardbench(path: str | os.PathLike) -> list[BenchmarkPair]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     records.append(_record(line, f"{path}:{number}"))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise RmkerasError(f"can't read {path}: {why}") from error
     if not records:

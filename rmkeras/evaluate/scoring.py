@@ -59,6 +59,13 @@ class Answer(str):
     Attributes:
         prompt: The prompt.
         answer: The answer.
+
+    Example:
+
+    >>> from rmkeras.evaluate.scoring import Answer
+    >>> text = Answer("2 + 2? ", "4")
+    >>> text, text.answer
+    ('2 + 2? 4', '4')
     """
 
     def __new__(cls, prompt: str | None, answer: str):

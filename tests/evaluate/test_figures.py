@@ -90,8 +90,9 @@ def test_svg_is_stable_and_its_ids_have_the_name(results):
 def test_no_figure_stays_open_in_pyplot(results, tmp_path):
     from matplotlib import pyplot
 
+    before = pyplot.get_fignums()  # Another test of this process may have left one.
     write_figures({"curves": results["curves"]}, tmp_path)
-    assert pyplot.get_fignums() == []
+    assert pyplot.get_fignums() == before
 
 
 def test_nothing_heavy_is_imported_with_the_package():

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,3 +89,30 @@ def test_known_accuracy_of_the_linear_baseline():
     train, test = (shared_pairs(f"hh_harmless.{p}") for p in ("train", "valid"))
     margins = tfidf_logistic_pairs(train, test)
     assert pairwise_accuracy(margins, 0 * margins) == pytest.approx(0.614, abs=0.01)
+
+
+def test_one_fold_s_model_is_gone_before_the_next_is_trained():
+    alive, most = [], []
+
+    class Model:
+        def __init__(self):
+            self.itself = self  # As a model and its graphs do.
+
+        def score(self, texts):
+            return [float(len(text)) for text in texts]
+
+    def train(records):
+        most.append(sum(reference() is not None for reference in alive))
+        model = Model()
+        alive.append(weakref.ref(model))
+        return model
+
+    pairs = [
+        Pair(prompt=f"{i}: ", chosen="longer", rejected="short") for i in range(12)
+    ]
+    gc.disable()
+    try:
+        assert cross_validate_pairs(train, pairs, folds=3)["pairwise_accuracy"] == 1
+    finally:
+        gc.enable()
+    assert most == [0, 0, 0]

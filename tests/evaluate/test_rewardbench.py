@@ -139,10 +139,14 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, line, message):
 def test_files_that_are_none(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b"{}" * 999)[:20])
+    damaged = bytearray(gzip.compress(bytes(range(256)) * 40))
+    damaged[10] = 0xFF  # no kind of block that there is
+    (tmp_path / "damaged.jsonl.gz").write_bytes(damaged)
     for name, message in (
         ("empty.jsonl", "no records"),
         ("none.jsonl", "can't read"),
         ("cut.jsonl.gz", "can't read"),
+        ("damaged.jsonl.gz", "can't read .*damaged.jsonl.gz: .*decompress"),
     ):
         assert not is_rewardbench(tmp_path / name)
         with pytest.raises(RmkerasError, match=message):
