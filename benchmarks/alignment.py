@@ -42,7 +42,11 @@ def main():
     parser.add_argument("--steps", type=int, default=80, help="at most")
     parser.add_argument("--look", type=int, default=256, help="samples to judge")
     parser.add_argument("--only", nargs="*", help="methods to run")
+    parser.add_argument("--table", action="store_true", help="print what is known")
     arguments = parser.parse_args()
+    if arguments.table:
+        print(table(json.loads(RESULTS.read_text("utf8"))))
+        return
     import_tensorflow()
     from rmkeras.models import load_model
     from rmkeras.rewards import LearnedReward
@@ -125,30 +129,56 @@ def best_of_n(policy, reward, judge, n, seed):
     return {"before": before, "after": after, "seconds": seconds, "looks": []}
 
 
+def at(run, kl, key):
+    """A number of one run at a KL, drawn straight in √KL between two looks."""
+    if not run["looks"]:  # best of n has one KL
+        near = abs(run["after"]["kl"] - kl) < 0.01
+        return run["after"][key] if near else None
+    distance = [np.sqrt(max(look["kl"], 0)) for look in run["looks"]]
+    reached = np.maximum.accumulate(distance)
+    if reached[-1] < np.sqrt(kl):
+        return None
+    return float(np.interp(np.sqrt(kl), reached, [x[key] for x in run["looks"]]))
+
+
 def table(results):
-    """The README's table."""
+    """The README's table: means of the seeds ± their standard deviation."""
+    from rmkeras.rl import best_of_n_kl
+
+    small, large = best_of_n_kl(64), results["budget"]
     lines = [
-        "| method | judge | reward | KL, nats | distinct-2 | steps | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"| method | judge at KL {small:.1f} | judge at KL {large:g} | reward at KL "
+        f"{large:g} | at the end: KL | judge | distinct-2 | steps | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     runs = results["methods"]
     first = next(r[0]["before"] for r in runs.values() if "judge" in r[0]["before"])
     lines.append(
-        f"| the language model | {first['judge']:+.2f} | {first['reward']:+.2f} | 0 | "
+        f"| the language model (KL 0) | {first['judge']:+.2f} | {first['judge']:+.2f} "
+        f"| {first['reward']:+.2f} | 0 | {first['judge']:+.2f} | "
         f"{first['distinct2']:.2f} | | |"
     )
     for name, each in runs.items():
-        cells = []
-        for key, form in (("judge", "+.2f"), ("reward", "+.2f"), ("kl", ".1f")):
-            values = [r["after"][key] for r in each]
-            spread = f" ± {np.std(values, ddof=1):.2f}" if key != "kl" else ""
-            cells.append(f"{np.mean(values):{form}}{spread if len(each) > 1 else ''}")
+        cells = [
+            spread([at(r, kl, key) for r in each])
+            for kl, key in ((small, "judge"), (large, "judge"), (large, "reward"))
+        ]
+        cells.append(f"{np.mean([r['after']['kl'] for r in each]):.1f}")
+        cells.append(spread([r["after"]["judge"] for r in each]))
         cells.append(f"{np.mean([r['after']['distinct2'] for r in each]):.2f}")
         steps = [len(r["steps"]) for r in each if "steps" in r]
         cells.append(f"{np.mean(steps):.0f}" if steps else "")
         cells.append(f"{np.mean([r['seconds'] for r in each]):.0f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def spread(values):
+    """Mean ± standard deviation, or nothing where a run did not get so far."""
+    if any(value is None for value in values):
+        return ""
+    error = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):+.2f}{error}"
 
 
 if __name__ == "__main__":

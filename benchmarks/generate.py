@@ -33,6 +33,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", type=int, default=len(CASES), help="how many")
+    parser.add_argument("--only", metavar="BATCHxNEW", help="one case; the others stay")
     parser.add_argument("--peers", default=".venv-peers/bin/python")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
@@ -47,12 +48,18 @@ def main():
         names.append("transformers")
     else:
         print(f"no {arguments.peers}: transformers is left out", file=sys.stderr)
-    results = []
+    results, cases = [], CASES[: arguments.cases]
+    if arguments.only:
+        batch, new = (int(n) for n in arguments.only.split("x"))
+        cases = [(batch, new)]
+        for case in json.loads(RESULTS.read_text("utf8"))["cases"]:
+            if (case["batch"], case["new_tokens"]) != (batch, new):
+                results.append(case)
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "weights.npz")
         np.savez(weights, **random_weights())
         peak = run("peak", arguments, 0, 0, weights)["gflops"]
-        for batch, new in CASES[: arguments.cases]:
+        for batch, new in cases:
             runs = {name: [] for name in names}
             for _ in range(arguments.rounds if (batch, new) == CASES[0] else 1):
                 for name in names:

@@ -1,8 +1,8 @@
 """One online step: rmkeras, TRL's GRPOTrainer and RLOOTrainer, a plain PyTorch loop.
 
 32 prompts of 8 tokens, 4 samples each, 48 new tokens, GPT-2 of 4 layers × 256 with
-4,096 words, KL to a reference (β = 0.04), float32, one update a step; end-of-text can
-be drawn. The reward is a Python function that counts words. Runs are interleaved, each
+4,096 words, KL to a reference (β = 0.04), one update a step, in float32 and, where the
+processor multiplies in it, in bfloat16; end-of-text can be drawn. The reward is a Python function that counts words. Runs are interleaved, each
 in a process of its own; the first two steps, which compile, are left out. Writes
 `benchmarks/results/rl_step.json`; `make bench-rl` runs it. Without TRL's environment
 (`benchmarks/requirements-peers.txt` in `.venv-peers`) the peers are left out.
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from peak import matmul_peak
+
+from rmkeras._cli_training import has_bfloat16
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "rl_step.json"
@@ -47,7 +49,9 @@ def main():
     names = ["rmkeras grpo", "rmkeras rloo"]
     if Path(arguments.peers).exists():
         names += ["trl grpo", "trl rloo", "torch grpo"]
-    else:
+    if has_bfloat16():
+        names += [f"{n} bf16" for n in names if not n.startswith("torch")]
+    if not Path(arguments.peers).exists():
         print(f"no {arguments.peers}: TRL and PyTorch are left out", file=sys.stderr)
     peak = run("peak", arguments)["gflops"]
     found = {name: [] for name in names}
@@ -69,8 +73,9 @@ def main():
     )
     for name, seconds in results["seconds"].items():
         kind = name.split()[1]
-        ratio = seconds / results["seconds"][f"rmkeras {kind}"]
-        print(f"{name:14s} {seconds:6.2f} s   rmkeras is {ratio:.2f} times as fast")
+        ours = (results["seconds"].get(f"rmkeras {kind}{b}") for b in ("", " bf16"))
+        ratios = " / ".join(f"{seconds / o:.2f}" for o in ours if o)
+        print(f"{name:18s} {seconds:6.2f} s   rmkeras is {ratios} times as fast")
     for name, phases in results["phases"].items():
         parts = "  ".join(
             f"{phase} {seconds:.2f} s"
@@ -112,10 +117,12 @@ def words():
 
 def child(name, steps):
     if name == "peak":
-        return {"gflops": matmul_peak()}
+        return matmul_peak()
     from rmkeras.quiet import import_tensorflow
 
-    import_tensorflow()
+    _, keras = import_tensorflow()
+    if name.endswith("bf16"):
+        keras.config.set_dtype_policy("mixed_bfloat16")
     from rmkeras.models import CausalLM
     from rmkeras.rewards import FunctionReward
     from rmkeras.rl import GRPO, RLOO

@@ -1,10 +1,11 @@
 """Training a MiniLM reward model on comparisons: rmkeras, TRL and a plain Keras loop.
 
-The same model, pairs, batch size and longest text, float32, AdamW. The runs are
-interleaved, each in a process of its own, and the first steps, in which graphs are
-compiled, are left out of the medians. Prints a table and writes
-`benchmarks/results/train_speed.json`; `make bench-train` runs it. Without TRL's
-environment (`benchmarks/requirements-peers.txt` in `.venv-peers`) TRL is left out.
+The same model, pairs, batch size and longest text, AdamW, in float32 and, where the
+processor multiplies in it, in bfloat16. The runs are interleaved, each in a process
+of its own, and the first steps, in which graphs are compiled, are left out of the
+medians. Prints a table and writes `benchmarks/results/train_speed.json`;
+`make bench-train` runs it. Without TRL's environment
+(`benchmarks/requirements-peers.txt` in `.venv-peers`) TRL is left out.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from clock import readings, step_clock
 from peak import matmul_peak
+
+from rmkeras._cli_training import has_bfloat16
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "train_speed.json"
@@ -36,6 +39,7 @@ def main():
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peers", default=".venv-peers/bin/python")
+    parser.add_argument("--only", help="names of runs, with commas between")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -43,11 +47,13 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         arguments.data = write_pairs(arguments, Path(folder) / "pairs.jsonl")
-        runs = {"rmkeras": [], "plain keras": []}
-        if Path(arguments.peers).exists():
-            runs |= {"trl": [], "trl grouped": []}
-        else:
+        names = [n for n in RUNS if not n.endswith("bf16") or has_bfloat16()]
+        if not Path(arguments.peers).exists():
+            names = [n for n in names if not n.startswith("trl")]
             print(f"no {arguments.peers}: TRL is left out", file=sys.stderr)
+        if arguments.only:
+            names = arguments.only.split(",")
+        runs = {name: [] for name in names}
         for round_ in range(arguments.rounds):
             for name in list(runs):
                 found = runs[name]
@@ -97,7 +103,8 @@ def run(name, arguments):
 
         command = [arguments.peers, str(HERE / "peers" / "trl_train.py")]
         command += [arguments.data, str(minilm_folder()), str(arguments.pairs)]
-        command += [str(arguments.max_length), str(arguments.steps), "float32"]
+        command += [str(arguments.max_length), str(arguments.steps)]
+        command += ["bfloat16" if name.endswith("bf16") else "float32"]
         command += ["grouped"] if "grouped" in name else []
     else:
         command = [sys.executable, __file__, "--child", name, "--data", arguments.data]
@@ -126,6 +133,7 @@ def summary(raw):
         "padding_efficiency": float(tokens.sum() / places.sum()),
         "first_step_seconds": raw["times"][0] - raw["begun"],
         "memory_mb": raw["memory_mb"],
+        "shapes": len(set(raw["places"])),
     }
 
 
@@ -134,52 +142,28 @@ def report(runs, peak):
         name: {key: float(np.median([f[key] for f in found])) for key in found[0]}
         for name, found in runs.items()
     }
-    for row in medians.values():
-        achieved = row["tokens_per_second"] * FLOPS / 1e9
-        row["share_of_peak"] = achieved / peak["gflops"]
-    if "trl" in medians:
-        for row in medians.values():
-            base = medians["trl"]["tokens_per_second"]
-            row["times_trl"] = row["tokens_per_second"] / base
-    results = {"peak_gflops": peak["gflops"], "medians": medians, "runs": runs}
+    for name, row in medians.items():
+        row["gflops"] = row["tokens_per_second"] * FLOPS / 1e9
+        precision = "bfloat16" if name.endswith("bf16") else "float32"
+        row["share_of_peak"] = row["gflops"] / peak[precision]
+    for base in ("trl", "trl grouped bf16"):
+        for row in medians.values() if base in medians else ():
+            rate = medians[base]["tokens_per_second"]
+            row[f"times_{base}".replace(" ", "_")] = row["tokens_per_second"] / rate
+    results = {"peak_gflops": peak, "medians": medians, "runs": runs}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf8")
-    print(f"matmul peak {peak['gflops']:.0f} GFLOP/s")
+    for precision, rate in peak.items():
+        print(f"matmul peak in {precision}: {rate:.0f} GFLOP/s")
     for name, row in medians.items():
         print(f"{name:12s} " + "  ".join(f"{k} {v:.3g}" for k, v in row.items()))
 
 
-def _clock(tf, keras):
-    class Clock(keras.callbacks.Callback):
-        times, cpu = [], []
-
-        def on_train_begin(self, logs=None):
-            self.begun = time.perf_counter()
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.times.append(time.perf_counter())
-            self.cpu.append(time.process_time())
-
-    return Clock()
-
-
-def _result(clock, tokens, places):
-    import resource
-
-    return {
-        "begun": clock.begun,
-        "times": clock.times,
-        "cpu": clock.cpu,
-        "tokens": tokens,
-        "places": places,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-
-
-def child_rmkeras(arguments):
+def child_rmkeras(arguments, precision="float32"):
     from rmkeras.quiet import import_tensorflow
 
-    tf, keras = import_tensorflow()
+    _, keras = import_tensorflow()
+    keras.config.set_dtype_policy(precision)
     from rmkeras.data import read_records
     from rmkeras.losses import BradleyTerry
     from rmkeras.models.bert import FILL
@@ -193,9 +177,10 @@ def child_rmkeras(arguments):
     model.optimizer.build(model.trainable_variables)  # as `train` does
     order = {"batch_size": arguments.pairs, "seed": 0}
     tokens = [int((ids != 0).sum()) for ids, _ in stream.batches(**order)]
-    clock = _clock(tf, keras)
+    clock = step_clock()
     model.fit(stream.dataset(**order), verbose=0, shuffle=False, callbacks=[clock])
-    return _result(clock, tokens, [-(-t // FILL) * FILL for t in tokens])
+    places = [-(-t // FILL) * FILL for t in tokens]
+    return {**readings(clock), "tokens": tokens, "places": places}
 
 
 def child_keras(arguments):
@@ -238,7 +223,7 @@ def child_keras(arguments):
     model = Pairs()
     optimizer = keras.optimizers.AdamW(1e-4, global_clipnorm=1.0)
     model.compile(optimizer, BradleyTerry(), jit_compile=False)
-    clock = _clock(tf, keras)
+    clock = step_clock()
     model.fit(
         ids,
         targets,
@@ -250,14 +235,20 @@ def child_keras(arguments):
     size = arguments.pairs
     tokens = [int((ids[i : i + size] != 0).sum()) for i in range(0, len(ids), size)]
     places = [ids[i : i + size].size for i in range(0, len(ids), size)]
-    return _result(clock, tokens, places)
+    return {**readings(clock), "tokens": tokens, "places": places}
 
 
 CHILDREN = {
     "rmkeras": child_rmkeras,
+    "rmkeras bf16": lambda arguments: child_rmkeras(arguments, "mixed_bfloat16"),
     "plain keras": child_keras,
-    "peak": lambda arguments: matmul_peak(),
+    "peak": lambda arguments: {
+        dtype: matmul_peak(dtype=dtype)["gflops"] for dtype in ("float32", "bfloat16")
+    },
 }
+
+RUNS = ("rmkeras", "plain keras", "trl", "trl grouped")
+RUNS += ("rmkeras bf16", "trl bf16", "trl grouped bf16")
 
 if __name__ == "__main__":
     main()

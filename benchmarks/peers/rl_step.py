@@ -77,7 +77,7 @@ def with_trl(kind):
             learning_rate=1e-5,
             max_steps=steps,
             use_cpu=True,
-            bf16=False,
+            bf16=name.endswith("bf16"),
             gradient_checkpointing=False,
             report_to=[],
             logging_steps=1,
@@ -139,7 +139,7 @@ def with_torch():
         seconds.append(time.perf_counter() - started)
 
 
-peer, kind = name.split()
+peer, kind = name.split()[:2]
 if peer == "trl":
     with_trl(kind)
 else:
