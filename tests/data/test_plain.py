@@ -59,7 +59,10 @@ def test_csv_under_that_name_stays_csv(tmp_path):
         (b"", "a.txt: the file is empty; expected texts"),
         (b" \n\n", "a.txt: the file is empty"),
         (b"One.\n\nfine\nB\xe4r\n\nTwo.\n", "a.txt:4: byte 0xE4 in column 2"),
-        (gzip.compress(b"One.\n" * 90, mtime=0)[:-9], "the compressed file breaks off here"),
+        (
+            gzip.compress(b"One.\n" * 90, mtime=0)[:-9],
+            "the compressed file breaks off here",
+        ),
         (None, "a.txt: no such file"),
     ],
 )
