@@ -3,10 +3,10 @@
 A committed output has to hold on other machines than the one that wrote it. What
 differs between them can be had on one: the version of Python, the library of kernels
 (oneDNN on or off), the width of the vector instructions, the number of threads. A run
-is kept in `build/notebook_matrix.json` under the notebook's checksum, so that an
-interrupted matrix goes on where it was, and only what has changed runs again. The
-order is drawn anew each time, because no notebook may lean on another. `make matrix`
-runs it; some ten minutes a setting on two cores.
+is kept in `benchmarks/results/notebook_matrix.json` under the notebook's checksum, so
+that an interrupted matrix goes on where it was, and only what has changed runs again.
+The order is drawn anew each time, because no notebook may lean on another. `make
+matrix` runs it; some ten minutes a setting on two cores.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main():
     parser.add_argument("--notebook", action="append", help="part of a name")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=int, default=1, help="runs of each, in all")
-    parser.add_argument("--out", type=Path, default=ROOT / "build/notebook_matrix.json")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks/results/notebook_matrix.json"
+    )
     parser.add_argument("--table", action="store_true", help="print what is known")
     arguments = parser.parse_args()
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -71,6 +73,9 @@ def main():
     known = (
         json.loads(arguments.out.read_text("utf8")) if arguments.out.exists() else {}
     )
+    current = {key(setting, n) for setting in SETTINGS for n in notebooks}
+    if not arguments.notebook:  # What notebooks were is of no use any more.
+        known = {name: runs for name, runs in known.items() if name in current}
     if not arguments.table:
         run_all(arguments, pythons, notebooks, known)
     sys.exit(print_table(notebooks, known))
@@ -102,7 +107,8 @@ def run_all(arguments, pythons, notebooks, known):
         run = one(pythons[SETTINGS[setting][0]], SETTINGS[setting][1], notebook)
         known.setdefault(key(setting, notebook), []).append(run)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(known, indent=1) + "\n", "utf8")
+        text = json.dumps(known, indent=1, sort_keys=True)
+        arguments.out.write_text(text + "\n", "utf8")
         verdict = "holds" if run["passed"] else "FAILS"
         print(f"{notebook.stem} [{setting}] {verdict}, {run['seconds']} s", flush=True)
         if not run["passed"]:
