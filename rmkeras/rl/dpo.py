@@ -69,18 +69,22 @@ def pair_loss(
 
     Returns:
         A scalar, and a dict of scalars to report. Right is the answer that more than
-        half of the raters preferred; where they are even, either side counts half.
+        half of the raters preferred; where they are even, or the margin is no more
+        than rounding, either side counts half.
     """
     ours = tf.reduce_sum(log_probs * mask, axis=1)
     theirs = tf.reduce_sum(reference * mask, axis=1)
     sides = ours[0::2], ours[1::2], theirs[0::2], theirs[1::2]
     given = 1.0 if probability is None else probability
     loss, margin = preference_policy_loss(*sides, beta, smoothing, kind, given, offset)
-    right = tf.cast(margin > 0, tf.float32)
+    # Before the first update both policies are one, and the margin is what float32
+    # rounds off: its sign would differ from one processor to the next.
+    rounding = 1e-6 * beta * tf.add_n([tf.abs(side) for side in sides])
+    right = tf.where(margin > 0, 1.0, 0.0)
     if probability is not None:
-        turned = tf.cast(margin < 0, tf.float32)
-        right = tf.where(probability < 0.5, turned, right)
+        right = tf.where(probability < 0.5, 1.0 - right, right)
         right = tf.where(probability == 0.5, 0.5, right)
+    right = tf.where(tf.abs(margin) <= rounding, 0.5, right)
     count = tf.maximum(tf.reduce_sum(weights), 1.0)
 
     def mean(values):

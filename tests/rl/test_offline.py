@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rmkeras.data import Preference
 from rmkeras.errors import RmkerasError
@@ -24,6 +25,7 @@ from rmkeras.rl import (
     train_ilql,
 )
 from rmkeras.rl.best_of_n import most_within
+from rmkeras.rl.dpo import pair_loss
 from rmkeras.rl.sampler import Samples
 from rmkeras.text import SubwordTokenizer, pad
 
@@ -231,6 +233,17 @@ def test_dpo_learns_what_the_raters_said_and_not_more(kind):
     if kind == "dpo":
         wanted = 0.75 * np.logaddexp(0, 0.5) + 0.25 * np.logaddexp(0, -0.5)
         assert first == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("off", [1e-7, -1e-7])
+def test_a_margin_of_rounding_is_no_right_answer(off):
+    # Two answers of 40 nats, two policies that are one but for the last digit.
+    reference = tf.constant([[-40.0], [-41.0], [-40.0], [-41.0]])
+    ours = reference * tf.constant([[1 + off], [1.0], [0.9], [1.0]])
+    ones = tf.ones_like(ours)
+    _, told = pair_loss(ours, reference, ones, tf.ones(2), 0.1, 0.0, "dpo")
+    assert float(told["accuracy"]) == 0.75
+    assert make_dpo().step()["accuracy"] == 0.5
 
 
 def test_a_look_spends_the_budget():
