@@ -29,6 +29,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -64,11 +65,16 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # As in a plain shell: its lines must come though they go through a pipe.
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         )
-        # It says where it is just before it listens.
+        # It says where it is just before it listens; one that says nothing is ended.
+        patience = threading.Timer(120, self.process.kill)
+        patience.start()
         while "Ctrl-C" not in (line := self.process.stdout.readline()):
             if not line:
                 raise SystemExit(f"the server ended with {self.process.wait()}")
+        patience.cancel()
         self.starts.append(time.perf_counter() - begin)
 
     def kill(self) -> None:

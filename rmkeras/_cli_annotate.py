@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 from rmkeras._cli_options import add_json, add_template, positive, template_of
@@ -153,7 +154,8 @@ def _serve(arguments) -> int:
                 arguments.port,
                 arguments.public,
                 arguments.url,
-                say=print,
+                # Whoever reads through a pipe must see the address at once.
+                say=functools.partial(print, flush=True),
                 taken=taken,
             )
     return 0
