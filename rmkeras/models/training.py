@@ -90,6 +90,15 @@ def _seeds(model):
     return [v for v in model.variables if v.path.endswith("seed_generator_state")]
 
 
+def _averages(model):
+    """The running sums of the loss and the metrics, which `fit` would begin anew."""
+    return [v for metric in model.metrics for v in metric.variables]
+
+
+def _values(variables):
+    return [keras.ops.convert_to_numpy(v).tolist() for v in variables]
+
+
 def _save(model, out, state):
     """Writes model and state in one file that takes its name when it is complete.
 
@@ -99,7 +108,9 @@ def _save(model, out, state):
     """
     state = {
         **state,
-        "seeds": [keras.ops.convert_to_numpy(v).tolist() for v in _seeds(model)],
+        "seeds": _values(_seeds(model)),
+        # Of the batches that this epoch has had, if it is not complete.
+        "averages": _values(_averages(model)) if state["batch"] else [],
     }
     temporary = out / f".{MODEL_FILE.removesuffix('.keras')}-{os.getpid()}.keras"
     text = out / f".{STATE_FILE}-{os.getpid()}"
@@ -129,8 +140,8 @@ def saved_state(out):
         out: The folder that was given to `train`.
 
     Returns:
-        A dict with `epoch`, `batch`, `seconds`, `history`, `seeds` and perhaps
-        `decides`; `None` if the folder holds no checkpoint.
+        A dict with `epoch`, `batch`, `seconds`, `history`, `seeds`, `averages` and
+        perhaps `decides`; `None` if the folder holds no checkpoint.
     """
     file = Path(out) / MODEL_FILE
     if not file.exists() or not zipfile.is_zipfile(file):
@@ -256,6 +267,10 @@ def train(
     # the optimizer of later ones.
     while state["epoch"] < epochs and not state.get("enough"):
         epoch = state["epoch"]
+        if state.get("averages"):
+            # A loaded model's metrics have no variables before they have seen a
+            # batch. Not one of `dataset`: what shuffles it would go on from there.
+            model.evaluate(batches(epoch).take(1), verbose=0)
         dataset = batches(epoch)
         total = int(dataset.cardinality())
         with _bar(progress, f"{label}, epoch {epoch + 1}/{epochs}", total) as bar:
@@ -374,10 +389,17 @@ class Board:
 
 
 def _fit_saving(model, dataset, stopper, state, out, save_every, started, board, total):
-    """Runs what is left of one epoch; returns Keras' logs of it."""
+    """Runs what is left of one epoch; returns Keras' logs of all of it."""
+    saved = state.pop("averages", [])
 
     class Saver(keras.callbacks.Callback):
         last = time.monotonic()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if saved:  # `fit` has just begun them anew.
+                pairs = zip(_averages(self.model), saved, strict=True)
+                for variable, value in pairs:
+                    variable.assign(value)
 
         def on_train_batch_end(self, batch, logs=None):
             state["batch"] = stopper.batches
