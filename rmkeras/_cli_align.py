@@ -207,7 +207,7 @@ def _align(arguments):
 
     out = Path(arguments.out)
     check_new(arguments)
-    template = template_of(arguments)
+    template = template_of(arguments, arguments.policy)
     name, offline = arguments.algorithm, arguments.data is not None
     if offline and name not in OFFLINE:
         raise RmkerasError(

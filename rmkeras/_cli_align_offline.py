@@ -218,7 +218,9 @@ def _rated(arguments, say):
 def _records(file, arguments, say):
     from rmkeras.data.usable import usable_records
 
-    kind, records = usable_records(file, say, template=template_of(arguments))
+    kind, records = usable_records(
+        file, say, template=template_of(arguments, arguments.policy)
+    )
     return kind, list(records() if callable(records) else records)
 
 
@@ -230,7 +232,7 @@ def _shown(arguments, policy, records, say):
     if file is None and arguments.algorithm == "ilql":
         file = arguments.valid
     if file is not None:
-        found = read_prompts(file, say, template_of(arguments))
+        found = read_prompts(file, say, template_of(arguments, arguments.policy))
         return that_fit(policy, found, arguments, say)
     prompts = [r[0] if isinstance(r, tuple) else r.prompt or "" for r in records]
     if not all(prompts):

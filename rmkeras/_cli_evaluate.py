@@ -109,7 +109,8 @@ def _evaluate(arguments):
     if arguments.data == HUMAN_RATINGS:
         import_tensorflow()  # its reader would import it, and noisily
     # The file is read before the model is loaded: a wrong name answers at once.
-    records = _records(arguments.data, "test", template_of(arguments))
+    template = template_of(arguments, arguments.model)
+    records = _records(arguments.data, "test", template)
     kind = _kind(records, arguments.data)
     import_tensorflow()
     from rmkeras.models import REWARD_MODELS, load_model

@@ -270,7 +270,8 @@ def _sft(arguments):
     from rmkeras.cli import say
     from rmkeras.data.usable import usable_records
 
-    how, template = run_options(arguments), template_of(arguments)
+    how = run_options(arguments)
+    template = template_of(arguments, arguments.model)
 
     def read(name):
         kind, records = usable_records(name, say, template=template)
@@ -298,6 +299,8 @@ def _sft(arguments):
     from rmkeras.rl import Sampler
 
     model = load_language_model(arguments.model)
+    if template is not None:
+        model.chat_template = template.to_json()
     decides = {"model": described_model(arguments.model)}
     model, history = train_sft(model, records, valid, say=say, decides=decides, **how)
     if not chief:

@@ -97,7 +97,8 @@ def _score(arguments):
     from rmkeras.scoring import read_texts, score_columns, write_scores
 
     # The file is read before the model is loaded: a wrong name answers at once.
-    texts = read_texts(arguments.file, say, template_of(arguments))
+    template = template_of(arguments, arguments.model)
+    texts = read_texts(arguments.file, say, template)
     model = load_model(arguments.model, REWARD_MODELS)
     rewards = model.score(texts.texts, prompts=texts.prompts)
     aspects = None

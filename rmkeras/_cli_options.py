@@ -33,24 +33,41 @@ def add_template(parser, default=None):
         metavar="FILE",
         default=default,
         help='chat template: a JSON object from roles to formats, such as {"user": '
-        '"Q: {content}"} (default: Human and Assistant, as in the HH data)',
+        '"Q: {content}"} (default: that of the model, if one reads the file '
+        "and knows one; else Human and Assistant, as in the HH data)",
     )
 
 
-def template_of(arguments):
-    """Reads the chat template that was typed.
+def template_of(arguments, model=None):
+    """Reads the chat template that was typed, or else the one that a model knows.
+
+    A model that learned from messages in one form would read them in another one
+    without complaint, and be wrong more often.
 
     Args:
         arguments: What was parsed.
+        model: The folder or `.keras` file of a model that will read the texts.
 
     Returns:
-        A `ChatTemplate`, or `None` if none was.
+        A `ChatTemplate`, or `None` if there is neither.
     """
-    if arguments.template is None:
-        return None
-    from rmkeras.data.chat import ChatTemplate
+    from rmkeras.data.chat import ChatTemplate, saved_template
 
-    return ChatTemplate.load(arguments.template)
+    if hasattr(arguments, "chat_template"):  # Asked before.
+        return arguments.chat_template
+    own = None if model is None else saved_template(model)
+    if arguments.template is None:
+        arguments.chat_template = own
+        return own
+    typed = arguments.chat_template = ChatTemplate.load(arguments.template)
+    if own is not None and typed != own:
+        from rmkeras.cli import say
+
+        say(
+            f"note: {model} was trained with another chat template than that of "
+            f"{arguments.template}; without --template its own is taken"
+        )
+    return typed
 
 
 def positive(text):

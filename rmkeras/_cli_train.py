@@ -259,7 +259,9 @@ def _records(name, part, arguments, say):
         return "rating", load_human_ratings(part)
     from rmkeras.data.usable import as_ratings, usable_records
 
-    kind, records = usable_records(name, say, template=template_of(arguments))
+    kind, records = usable_records(
+        name, say, template=template_of(arguments, arguments.model)
+    )
     if kind not in TRAINABLE:
         raise RmkerasError(
             f"{name} holds records of type {kind}, which say nothing about what is "
@@ -343,6 +345,8 @@ def _model_options(arguments):
                 "nothing. Leave it out, or take --model minilm"
             )
         options["lora_rank"] = arguments.lora
+    if (template := template_of(arguments, arguments.model)) is not None:
+        options["chat_template"] = template.to_json()
     return options
 
 

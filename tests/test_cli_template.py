@@ -9,8 +9,10 @@ import pytest
 
 from rmkeras.cli import main
 from rmkeras.data import ChatTemplate
+from rmkeras.data.chat import saved_template
 from rmkeras.errors import RmkerasError
 from rmkeras.feedback import Store
+from rmkeras.models import load_model
 
 FORMATS = {"user": "<{content}>", "assistant": "({content})"}
 PAIR = {
@@ -114,3 +116,77 @@ def test_a_bad_template_is_named(chat, tmp_path, capsys):
     command = ["evaluate", "MODEL", "--data", chat]
     assert main([*command, "--template", str(tmp_path / "t.json")]) == 2
     assert "the chat template of user is 'Q'" in capsys.readouterr().err
+
+
+CHATS = [
+    {
+        "prompt": [{"role": "user", "content": f"Is {i} a number?"}],
+        "chosen": [{"role": "assistant", "content": "Yes, of course."}],
+        "rejected": [{"role": "assistant", "content": "No, never."}],
+    }
+    for i in range(8)
+]
+
+
+def test_a_reward_model_keeps_its_template(template, tmp_path, capsys):
+    def run(*command):
+        assert main([str(part) for part in command]) == 0
+        return capsys.readouterr()
+
+    pairs, chat = tmp_path / "pairs.jsonl", tmp_path / "chat.jsonl"
+    pairs.write_text("".join(json.dumps(pair) + "\n" for pair in CHATS), "utf8")
+    row = {"prompt": CHATS[0]["prompt"], "completion": CHATS[0]["chosen"]}
+    chat.write_text(json.dumps(row) + "\n", "utf8")
+    plain = tmp_path / "plain.jsonl"
+    row = {"prompt": "<Is 0 a number?>(", "completion": "Yes, of course.)"}
+    plain.write_text(json.dumps(row) + "\n", "utf8")
+    other = tmp_path / "other.json"
+    other.write_text('{"user": "Q: {content}"}', "utf8")
+
+    out = tmp_path / "model"
+    train = ["train-reward", "--data", pairs, "--epochs", 1, "--out"]
+    run(*train, out, *template)
+    assert saved_template(out) == ChatTemplate(**FORMATS)
+    scores = {
+        name: json.loads(run("score", out, file, "--json", *more).out)["reward"]
+        for name, file, more in (
+            ("own", chat, []),
+            ("typed", chat, template),
+            ("plain", plain, []),
+            ("other", chat, ["--template", other]),
+        )
+    }
+    assert scores["own"] == scores["typed"] == scores["plain"] != scores["other"]
+    told = run("evaluate", out, "--data", pairs, "--json", "--template", other).err
+    assert told.count("was trained with another chat template") == 1
+    assert "another chat" not in run("evaluate", out, "--data", pairs, "--json").err
+    # What was trained further from it, and its ensemble, know it too.
+    run(*train, tmp_path / "more", "--model", out)
+    assert saved_template(tmp_path / "more") == ChatTemplate(**FORMATS)
+    run(*train, tmp_path / "two", "--members", 2, *template)
+    assert saved_template(tmp_path / "two") == ChatTemplate(**FORMATS)
+    run(*train, tmp_path / "none")
+    assert saved_template(tmp_path / "none") is None
+
+
+def test_a_language_model_keeps_its_template(template, tmp_path, capsys):
+    from rmkeras.models import CausalLM, ILQLModel
+    from rmkeras.text import SubwordTokenizer
+
+    tokenizer = SubwordTokenizer.train(["Is it a number? Yes"] * 9, 280)
+    base = CausalLM(tokenizer, dim=8, num_layers=1, num_heads=2, max_length=48)
+    base.build()
+    (tmp_path / "base").mkdir()
+    base.save(tmp_path / "base" / "model.keras")
+    data = tmp_path / "sft.jsonl"
+    rows = [{"prompt": c["prompt"], "completion": c["chosen"]} for c in CHATS]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf8")
+    out = tmp_path / "sft"
+    command = ["sft", "--model", str(tmp_path / "base"), "--data", str(data)]
+    assert main([*command, "--out", str(out), "--epochs", "1", *template]) == 0
+    assert saved_template(out) == ChatTemplate(**FORMATS)
+    model = ILQLModel.from_policy(load_model(out))
+    assert ChatTemplate(**json.loads(model.chat_template)) == ChatTemplate(**FORMATS)
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(b"PK")
+    assert saved_template(damaged) is None and saved_template("nothing") is None

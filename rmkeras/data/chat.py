@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import string
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ class ChatTemplate:
         except RmkerasError as error:
             raise RmkerasError(f"{path}: {error}") from error
 
+    def to_json(self) -> str:
+        """Returns the formats as one line of JSON, which a model can keep.
+
+        Returns:
+            A string from which `ChatTemplate(**json.loads(…))` makes an equal one.
+        """
+        return json.dumps(self.formats, ensure_ascii=False, sort_keys=True)
+
     def head(self, role: str) -> str:
         """Returns what stands before a message of `role`, without trailing spaces.
 
@@ -115,6 +124,53 @@ class ChatTemplate:
         return (
             f"ChatTemplate({', '.join(f'{k}={v!r}' for k, v in self.formats.items())})"
         )
+
+
+def saved_template(model: str | os.PathLike) -> ChatTemplate | None:
+    """Reads the chat template of a saved model, without loading the model.
+
+    Args:
+        model: A `.keras` file, or a folder that holds `model.keras`.
+
+    Returns:
+        The `ChatTemplate` that the model (or the first member of an ensemble) was
+        trained with; `None` if it knows none, or there is no such file.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> from rmkeras.data import ChatTemplate
+    >>> from rmkeras.data.chat import saved_template
+    >>> from rmkeras.models import lstm_reward_model
+    >>> from rmkeras.text import SubwordTokenizer
+    >>> tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
+    >>> model = lstm_reward_model(tokenizer, dim=8, units=4)
+    >>> model.chat_template = ChatTemplate(user="Q: {content}").to_json()
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.keras")
+    >>> model.save(path)
+    >>> saved_template(path).formats["user"]
+    'Q: {content}'
+    """
+    file = Path(model)
+    file = file / "model.keras" if file.is_dir() else file
+    try:
+        with zipfile.ZipFile(file) as archive:
+            found = _template_in(json.loads(archive.read("config.json")))
+        return None if found is None else ChatTemplate(**json.loads(found))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None  # What is wrong with the file is said when it is loaded.
+
+
+def _template_in(config: Any) -> str | None:
+    """The first `chat_template` in a nest of dicts and lists."""
+    if isinstance(config, dict):
+        if isinstance(config.get("chat_template"), str):
+            return config["chat_template"]
+        config = list(config.values())
+    if isinstance(config, list):
+        found = (_template_in(value) for value in config)
+        return next((value for value in found if value is not None), None)
+    return None
 
 
 def _parts(role: str, template: Any) -> tuple[str, str]:

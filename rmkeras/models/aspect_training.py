@@ -110,7 +110,9 @@ def train_aspect_model(
             )
     else:
         options |= {"weights": _weights(weights, aspects), "balance": balance}
+        template = built.chat_template
         built = AspectRewardModel.on_trunk(built, aspects, **options)
+        built.chat_template = template
     epochs, batch_size, rate = recipe(model, epochs, batch_size, learning_rate)
     make = _batches(built, texts, batch_size, threshold, seed)
     steps = int(make(0).cardinality())

@@ -27,6 +27,9 @@ class LanguageModel(keras.Model):
 
     can_pack = True
 
+    chat_template = None
+    """The `ChatTemplate` of the training data as JSON, if messages were rendered."""
+
     def __init__(self, tokenizer, max_length, separator="", name=None, **kwargs):
         super().__init__(name=name, **kwargs)
         self.tokenizer = tokenizer
@@ -156,14 +159,18 @@ class LanguageModel(keras.Model):
             "tokenizer": self.tokenizer.to_json(),
             "max_length": self.max_length,
             "separator": self.separator,
+            "chat_template": self.chat_template,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Rebuilds the model from `get_config`'s result."""
         config = dict(config)
+        template = config.pop("chat_template", None)
         config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
-        return cls(**config)
+        model = cls(**config)
+        model.chat_template = template
+        return model
 
 
 def unigram_log_probabilities(rows, vocabulary_size):

@@ -63,6 +63,9 @@ class RewardModel(keras.Model):
     aspects = ()
     """Names of what is rated; empty for a model with one reward."""
 
+    chat_template = None
+    """The `ChatTemplate` of the training data as JSON, if messages were rendered."""
+
     def __init__(
         self,
         tokenizer,
@@ -250,19 +253,23 @@ class RewardModel(keras.Model):
             "max_length": self.max_length,
             "cut": self.cut,
             "augment": keras.saving.serialize_keras_object(self.augment),
+            "chat_template": self.chat_template,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Rebuilds the model from `get_config`'s result."""
         config = dict(config)
+        template = config.pop("chat_template", None)
         config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
         # Models that were saved before there was one have no "augment".
         for key in ("encoder", "pooling", *({"augment"} & config.keys())):
             config[key] = keras.saving.deserialize_keras_object(
                 config[key], custom_objects=custom_objects
             )
-        return cls(**config)
+        model = cls(**config)
+        model.chat_template = template
+        return model
 
 
 def probability(logits):

@@ -90,7 +90,8 @@ def build_on_texts(model, texts, tokenizer, vocabulary_size, options):
             on them if the model is from scratch and has none.
         tokenizer: A trained tokeniser, or `None`.
         vocabulary_size: The new tokeniser's size.
-        options: A dict passed to the builder.
+        options: A dict passed to the builder; `chat_template`, a template's JSON, is
+            what the model keeps of how its training texts were written.
 
     Returns:
         A built `RewardModel`.
@@ -98,6 +99,14 @@ def build_on_texts(model, texts, tokenizer, vocabulary_size, options):
     Raises:
         RmkerasError: If the model is unknown.
     """
+    options = dict(options)
+    template = options.pop("chat_template", None)
+    built = _build(model, texts, tokenizer, vocabulary_size, options)
+    built.chat_template = template or built.chat_template
+    return built
+
+
+def _build(model, texts, tokenizer, vocabulary_size, options):
     if (Path(model) / MODEL_FILE).is_file():
         # A reward model of ours, to be trained further; or a language model, whose
         # weights one begins with.
