@@ -4,6 +4,7 @@ from rmkeras.layers.attention import MultiHeadAttention, scaled_dot_product_atte
 from rmkeras.layers.augmentation import TokenSwap
 from rmkeras.layers.embedding import TokenAndPositionEmbedding, TokenDropout
 from rmkeras.layers.fused import LayerNorm, gelu
+from rmkeras.layers.fused_vocabulary import log_softmax_at
 from rmkeras.layers.lora import LoRADense, freeze_all_but_lora
 from rmkeras.layers.pooling import LastTokenPooling, MeanMaxPooling, MeanPooling
 from rmkeras.layers.reward_head import RewardHead
@@ -31,6 +32,7 @@ __all__ = [
     "TransformerBlock",
     "freeze_all_but_lora",
     "gelu",
+    "log_softmax_at",
     "remove_padding",
     "restore_padding",
     "rotate",

@@ -226,9 +226,9 @@ def attention(query, key, value, mask=None, causal=False):
     return _rows(ops.matmul(weights, _rows(value)))
 
 
-TOKENS = 256
-"""About as many tokens are attended to at a time: with 12 heads and 256 tokens the
-weights take 3 MB."""
+AT_ONCE = 768 * 1024
+"""About as many weights are computed at a time; in float32 they take 3 MB. With 12
+heads that is one sequence of 256 tokens, or 16 of 64."""
 
 
 def _inside_xla():
@@ -325,7 +325,8 @@ def _attention_in_cache(causal):
     def in_cache(function, mask, *tensors, results=1):
         """Applies a function to a few sequences at a time, without their padding."""
         batch, length = tf.shape(mask)[0], tf.shape(mask)[1]
-        rows = tf.maximum(1, TOKENS // tf.maximum(length, 1))
+        each = tensors[0].shape[2] * length * length
+        rows = tf.maximum(1, AT_ONCE // tf.maximum(each, 1))
         count = -(-batch // rows)
 
         def body(i, arrays):

@@ -13,6 +13,7 @@ from rmkeras.layers.embedding import (
     token_positions,
 )
 from rmkeras.layers.one_token import (
+    decoding_dtype,
     norm_weights,
     normalize,
     one_token,
@@ -259,12 +260,15 @@ class TransformerEncoder(keras.layers.Layer):
                 training=training,
             )
             updated.append(cache)
+        # Keras turns what a layer is given, caches too, into the layer's type.
+        dtype = decoding_dtype(self.compute_dtype)
+        updated = [tuple(ops.cast(part, dtype) for part in cache) for cache in updated]
         return self.norm(x), updated
 
     def empty_caches(self, batch, length):
         """Returns zeros for each block's keys and values; see `MultiHeadAttention`."""
         shape = (batch, self.num_heads, length, self.dim // self.num_heads)
-        empty = ops.zeros(shape, self.compute_dtype)
+        empty = ops.zeros(shape, decoding_dtype(self.compute_dtype))
         return [(empty, empty) for _ in self.blocks]
 
     def one_token_weights(self):
@@ -288,6 +292,7 @@ class TransformerEncoder(keras.layers.Layer):
         """
         blocks, norm = weights
         x = ops.transpose(self.embedding(ids[:, None], positions[:, None])[:, 0])
+        x = ops.cast(x, decoding_dtype(self.compute_dtype))  # (D, B)
         # Places that are not filled yet lie in the future.
         past = ops.arange(ops.shape(mask)[1]) <= cache_index
         allowed = ops.logical_and(mask, past)  # (B, K)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rmkeras.layers.fused_vocabulary import log_softmax_at
 from rmkeras.models.causal_lm import CausalLM
 
 Q_HEADS = ("q1", "q2", "target1", "target2")
@@ -114,6 +115,13 @@ class ILQLModel(CausalLM):
         logits, smaller = super().to_logits(hidden), self.smaller_q(hidden)
         value = self.heads["value"](ops.cast(hidden, "float32"))
         return logits + self.sharpness * (smaller - value)
+
+    def token_log_probs(self, hidden, ids, temperature=1.0):
+        """Returns log-probabilities of tokens; see `LanguageModel`."""
+        flat = ops.reshape(self.to_logits(hidden), (-1, self.tokenizer.vocabulary_size))
+        nothing = ops.zeros(flat.shape[-1:])
+        found = log_softmax_at(flat, nothing, ops.reshape(ids, (-1,)), temperature)
+        return ops.reshape(found, ops.shape(ids))
 
     def get_config(self):
         """Returns what rebuilds the model, the tokeniser included."""

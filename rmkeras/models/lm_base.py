@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rmkeras.layers.fused_vocabulary import log_softmax_at
 from rmkeras.text.pretrained import tokenizer_from_json
 from rmkeras.text.tokenizer import PAD_ID
 
@@ -104,14 +105,38 @@ class LanguageModel(keras.Model):
 
     def to_logits(self, hidden):
         """Turns hidden states `(…, dim)` into logits `(…, vocabulary_size)`."""
+        return ops.cast(self._products(hidden), "float32") + self._output_bias()
+
+    def token_log_probs(self, hidden, ids, temperature=1.0):
+        """Returns log-probabilities of tokens, without keeping all logits.
+
+        log π(x_t | x_<t) = z_t[x_t] / T − log Σ_v exp(z_t[v] / T),  z = `to_logits`
+
+        Args:
+            hidden: `(batch, length, dim)`; state t predicts `ids[:, t]`.
+            ids: `(batch, length)` ints.
+            temperature: The temperature T the tokens were sampled at. Leaving it out
+                gives the probabilities of another policy than the one that sampled.
+
+        Returns:
+            `(batch, length)` float32.
+        """
+        flat = ops.reshape(hidden, (-1, hidden.shape[-1]))  # (B·L, D)
+        found = log_softmax_at(
+            self._products(flat),
+            self._output_bias(),
+            ops.reshape(ids, (-1,)),
+            temperature,
+        )
+        return ops.reshape(found, ops.shape(ids))
+
+    def _products(self, hidden):
         table = ops.cast(self.token_table, self.compute_dtype)
-        logits = ops.matmul(hidden, ops.transpose(table))
-        return ops.cast(logits, "float32") + self._output_bias()
+        return ops.matmul(hidden, ops.transpose(table))  # (…, V)
 
     def to_columns(self, hidden):
         """Turns hidden states `(dim, batch)` into logits `(vocabulary_size, batch)`."""
-        table = ops.cast(self.token_table, self.compute_dtype)
-        logits = ops.matmul(table, hidden)
+        logits = ops.matmul(ops.cast(self.token_table, hidden.dtype), hidden)
         return ops.cast(logits, "float32") + self._output_bias()[:, None]
 
     def _output_bias(self):

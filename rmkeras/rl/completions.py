@@ -6,8 +6,6 @@ import time
 
 import tensorflow as tf
 
-from rmkeras.losses.policy import token_log_probabilities
-
 
 def frozen_copy(model):
     """A second model with the same weights, not trainable: the reference.
@@ -49,8 +47,9 @@ def completion_log_probs(model, prompt_ids, ids, temperature=1.0):
         and `(batch, length, dim)` hidden states.
     """
     hidden = model.completion_states(prompt_ids, ids)
-    logits = model.to_logits(hidden)
-    return token_log_probabilities(logits, ids, temperature), logits, hidden
+    log_probs = model.token_log_probs(hidden, ids, temperature)
+    # In a graph, logits that nobody asks for are never computed.
+    return log_probs, model.to_logits(hidden), hidden
 
 
 def mean_entropy(logits, mask):

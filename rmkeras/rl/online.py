@@ -7,9 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rmkeras.distribute.same_run import digest
-from rmkeras.layers.fused import WIDE
 from rmkeras.losses.policy import kl_estimate
-from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.optimizer import Adam
 from rmkeras.rl.advantages import whiten
 from rmkeras.rl.completions import (
@@ -92,9 +90,9 @@ class OnlineTrainer(Prompting, Sharing, Resuming):
             added to what is maximised.
         epochs: Passes over each batch of samples.
         minibatches: Parts of a batch, one update each.
-        jit_compile: Whether XLA compiles comparison and update as a whole: some
-            20 % faster, for seconds of compilation whenever a width is new.
-            `"auto"`: for Transformers of width 256 and more in float32.
+        jit_compile: Whether XLA compiles comparison and update as a whole. Their
+            wide parts are compiled anyway, each by itself; the whole takes seconds
+            more whenever a width is new, and gains nothing on a processor.
 
     Attributes:
         seconds: What each phase of the last step took.
@@ -127,7 +125,7 @@ class OnlineTrainer(Prompting, Sharing, Resuming):
         entropy_coefficient=0.0,
         epochs=1,
         minibatches=1,
-        jit_compile="auto",
+        jit_compile=False,
     ):
         if batch_size % minibatches:
             raise ValueError(
@@ -169,11 +167,6 @@ class OnlineTrainer(Prompting, Sharing, Resuming):
         self.setup()
         self.optimizer = Adam(learning_rate, epsilon=1e-5, global_clipnorm=1.0)
         self.optimizer.build(self.variables)
-        if jit_compile == "auto":
-            wide = policy.token_table.shape[-1] >= WIDE
-            # XLA's products in bfloat16 are slow on a processor; TensorFlow's are not.
-            whole = wide and isinstance(policy, CausalLM)
-            jit_compile = whole and policy.compute_dtype == "float32"
         compiled = {"autograph": False, "jit_compile": bool(jit_compile)}
         self._compare = tf.function(self._comparison, **compiled)
         self._update = tf.function(self._one_update, **compiled)
@@ -230,7 +223,7 @@ class OnlineTrainer(Prompting, Sharing, Resuming):
         width = min(self.max_new_tokens, -(-longest // WIDTH) * WIDTH)
         prompts = samples.prompt_ids.numpy()
         if prompts.shape[1] > 1:
-            wide = -(-prompts.shape[1] // WIDTH) * WIDTH
+            wide = -(-prompts.shape[1] // 8) * 8
             prompts = np.pad(prompts, [[0, 0], [wide - prompts.shape[1], 0]])
         return {
             "prompt_ids": tf.constant(prompts),

@@ -212,3 +212,28 @@ def test_parts_of_a_batch_are_drawn_like_the_whole(model, monkeypatch):
     np.testing.assert_array_equal(parts.ids, whole.ids)
     np.testing.assert_allclose(parts.log_probs, whole.log_probs, atol=1e-5)
     np.testing.assert_array_equal(parts.ended, whole.ended)
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_a_model_in_half_precision_draws_in_float32_on_a_processor(
+    model, half_precision
+):
+    half = CausalLM.from_config(model.get_config())
+    half.set_weights(model.get_weights())
+    assert half.compute_dtype == "bfloat16"
+    kept = [*half.decoding_weights()[0][0].qkv, *half.empty_caches(2, 3)[0]]
+    assert {keras.backend.standardize_dtype(x.dtype) for x in kept} == {"float32"}
+    # Prompts are read in bfloat16, and what is drawn after them is noted as drawn.
+    samples = Sampler(half, 12)(PROMPTS * 8, seed=0)
+    sequence = samples.sequence()
+    full = token_log_probabilities(model(sequence[:, :-1]), sequence[:, 1:])[:, -12:]
+    mask = np.array(samples.mask)
+    away = np.abs(np.array(samples.log_probs) - np.array(full))[mask]
+    assert away.mean() < 0.03 and away.max() < 0.3
