@@ -2,7 +2,8 @@
 
 The ratings: Pearson r on the test part, trained on the other 80 %; with `--members 3`
 also of the mean of three models that differ by their seed. Comparisons:
-pass a folder with NAME.train.jsonl.gz and NAME.valid.jsonl.gz. Writes
+pass a folder with NAME.train.jsonl.gz and NAME.valid.jsonl.gz; beside MiniLM stands
+its ensemble with counts of words and pairs (`--model minilm,ngrams`). Writes
 `benchmarks/results/pretrained.json`; `make bench-pretrained` runs it. About half an
 hour an item on two cores.
 """
@@ -91,8 +92,9 @@ def ratings(arguments):
 def pairs(prefix, arguments):
     from rmkeras.data.usable import usable_records
     from rmkeras.evaluate.folds import cross_validate_pairs, tfidf_logistic_pairs
-    from rmkeras.evaluate.pairs import evaluate_pairs
+    from rmkeras.models import RewardEnsemble
     from rmkeras.models.preference_training import train_preference_model
+    from rmkeras.models.pretrained import load_pretrained
 
     def say(line):
         print(line, file=sys.stderr)
@@ -103,17 +105,17 @@ def pairs(prefix, arguments):
     )
     epochs = arguments.epochs or 1
 
-    def fit(records):
+    def fit(records, **how):
         return train_preference_model(
             records,
-            model="minilm",
-            epochs=epochs,
             seed=arguments.seed,
             say=say,
             progress=False,
             model_options={"max_length": arguments.max_length},
+            **{"model": "minilm", "epochs": epochs, **how},
         )[0]
 
+    words = {"model": "ngrams", "epochs": None}
     started = time.monotonic()
     settings = {
         "epochs": epochs,
@@ -123,34 +125,67 @@ def pairs(prefix, arguments):
     }
     if arguments.folds:
         found = cross_validate_pairs(fit, train + valid, folds=arguments.folds)
+        words["tokenizer"] = load_pretrained("minilm")[1]
+        counts = cross_validate_pairs(
+            lambda records: fit(records, **words), train + valid, arguments.folds
+        )
         seconds = round(time.monotonic() - started)
-        found |= linear_folds(train + valid, arguments.folds, found["margins"])
+        found |= linear_folds(train + valid, arguments.folds, found, counts)
         return found | settings | {"seconds": seconds}
     model = fit(train)
     seconds = round(time.monotonic() - started)
-    found = evaluate_pairs(model, valid)
-    kept = {
+    counts = fit(train, tokenizer=model.tokenizer, **words)
+    both = RewardEnsemble([model, counts])
+    found = {
+        **without_lists(model, valid),
+        "ngrams": without_lists(counts, valid),
+        "with_ngrams": without_lists(both, valid),
+    }
+    linear = tfidf_logistic_pairs(train, valid)
+    baseline = {"tfidf_logistic": float((linear > 0).mean())}
+    return found | settings | baseline | {"seconds": seconds}
+
+
+def without_lists(model, valid):
+    """What `evaluate` finds, without what is there for its figures."""
+    from rmkeras.evaluate.pairs import evaluate_pairs
+
+    return {
         key: value
-        for key, value in found.items()
-        if key not in ("points", "most_wrong", "type")
+        for key, value in evaluate_pairs(model, valid).items()
+        if key not in ("points", "most_wrong", "type", "reliability")
         and not (hasattr(value, "__len__") and len(value) > 20)
     }
-    baseline = float((tfidf_logistic_pairs(train, valid) > 0).mean())
-    return kept | settings | {"tfidf_logistic": baseline, "seconds": seconds}
 
 
-def linear_folds(records, folds, margins):
-    """TF-IDF with logistic regression on the same folds, and the difference."""
+def linear_folds(records, folds, found, counts):
+    """TF-IDF with logistic regression on the same folds, and what is ahead of it.
+
+    An ensemble's margin is the mean of its members', so what both reach together is
+    known from the folds of each.
+    """
     from rmkeras.evaluate.folds import cross_validate_pairs, fit_tfidf_pairs
 
     linear = cross_validate_pairs(fit_tfidf_pairs, records, folds=folds)
-    ours, theirs = (np.asarray(m) > 0 for m in (margins, linear["margins"]))
-    difference = ours.astype(float) - theirs
-    error = difference.std() / np.sqrt(len(difference))
+    ours, words, theirs = (np.asarray(x["margins"]) for x in (found, counts, linear))
+
+    def ahead(margins):
+        difference = (margins > 0).astype(float) - (theirs > 0)
+        error = difference.std() / np.sqrt(len(difference))
+        return {
+            "ahead_of_tfidf": float(difference.mean()),
+            "standard_error": float(error),
+        }
+
+    both = ours + words
     return {
         "tfidf_logistic": linear["pairwise_accuracy"],
-        "ahead_of_tfidf": float(difference.mean()),
-        "standard_error": float(error),
+        **ahead(ours),
+        "ngrams": {"pairwise_accuracy": counts["pairwise_accuracy"]},
+        "with_ngrams": {
+            "pairwise_accuracy": float((both > 0).mean()),
+            **ahead(both),
+        },
     }
 
 

@@ -51,8 +51,9 @@ def add_commands(commands) -> None:
         "--model",
         default="lstm",
         metavar="NAME|DIR",
-        help="lstm, transformer, textbook-lstm; minilm; a KerasHub preset; a folder "
-        "with a Hugging Face, KerasHub or rmkeras model, a language model too "
+        help="lstm, transformer, textbook-lstm, ngrams; minilm; a KerasHub preset; a "
+        "folder with a Hugging Face, KerasHub or rmkeras model, a language model too; "
+        "several with commas between them, such as minilm,ngrams, become an ensemble "
         "(default: lstm)",
     )
     add(
@@ -142,16 +143,17 @@ def _train_reward(arguments):
             )
     elif arguments.data == HUMAN_RATINGS:
         _, valid = _records(HUMAN_RATINGS, "validation", arguments, say)
+    names = _model_names(arguments.model)
     loss = _loss(arguments.loss, kind)
     aspects = _aspects(arguments, kind, records)
     keras, strategy, chief = begun or begin(arguments)
     set_precision(keras, arguments.precision, say)
     options = how | {
         "strategy": strategy,
-        "model": arguments.model,
+        "model": names[0],
         "vocabulary_size": arguments.vocabulary_size,
-        "model_options": _model_options(arguments),
-        "label": Path(arguments.model).name,
+        "model_options": _model_options(arguments, names[0]),
+        "label": Path(names[0]).name,
     }
     out = how["out"]
     if loss == "bradley-terry":
@@ -194,10 +196,10 @@ def _train_reward(arguments):
                 **{**options, **changed},
             )
 
-    if arguments.members == 1:
+    if len(names) * arguments.members == 1:
         _, history = fit()
     else:
-        history = _train_members(fit, arguments, out, chief)
+        history = _train_members(fit, arguments, names, out, chief)
     if not chief:
         return 0
     count = history.get("encoding", {}).get("kept") or _count(records)
@@ -219,29 +221,38 @@ def _train_reward(arguments):
     return 0
 
 
-def _train_members(fit, arguments, out, chief):
+def _train_members(fit, arguments, names, out, chief):
     """Trains an ensemble, each member in a folder of its own, and saves it."""
     from rmkeras.models import RewardEnsemble
     from rmkeras.models.distributed import has_checkpoints
+    from rmkeras.models.reward_training import BUILDERS
     from rmkeras.models.training import saved_state
 
     if arguments.resume and (saved_state(out) is not None or has_checkpoints(out)):
         raise RmkerasError(
-            f"{out} holds the training of one model, not of an ensemble; go on without "
-            "--members, or leave out --resume and choose another --out"
+            f"{out} holds the training of one model, not of an ensemble; go on with "
+            "one --model and without --members, or leave out --resume and choose "
+            "another --out"
         )
     members = []
-    for number in range(arguments.members):
+    every = [(n, seed) for n in names for seed in range(arguments.members)]
+    for number, (name, seed) in enumerate(every):
         folder = out / f"member-{number + 1}"
         # A member that was begun goes on; one that is finished only comes back.
         begun = arguments.resume and (
             saved_state(folder) is not None or has_checkpoints(folder)
         )
+        # One tokeniser for all, so that ids mean the same and a graph can score them.
+        shared = members[0].tokenizer if members and name in BUILDERS else None
         model, history = fit(
-            seed=arguments.seed + number,
+            model=name,
+            model_options=_model_options(arguments, name),
+            tokenizer=shared,
+            seed=arguments.seed + seed,
             out=folder,
             resume=begun,
-            label=f"member {number + 1} of {arguments.members}",
+            label=f"member {number + 1} of {len(every)}"
+            + (f", {Path(name).name}" if len(names) > 1 else ""),
             log_dir=arguments.log_dir
             and str(Path(arguments.log_dir) / f"member-{number + 1}"),
         )
@@ -260,7 +271,7 @@ def _records(name, part, arguments, say):
     from rmkeras.data.usable import as_ratings, usable_records
 
     kind, records = usable_records(
-        name, say, template=template_of(arguments, arguments.model)
+        name, say, template=template_of(arguments, _model_names(arguments.model)[0])
     )
     if kind not in TRAINABLE:
         raise RmkerasError(
@@ -333,19 +344,33 @@ def _aspect_weights(text):
     return weights
 
 
-def _model_options(arguments):
-    scratch = ("lstm", "transformer", "textbook-lstm")
+def _model_names(model):
+    """The models of an ensemble that has commas in its name; else the name alone."""
+    if Path(model).exists():
+        return [model]
+    names = [name.strip() for name in model.split(",")]
+    if not all(names):
+        raise RmkerasError(
+            f"--model is {model!r}, and before or after a comma there is no name; "
+            "expected one model, or several such as minilm,ngrams"
+        )
+    return names
+
+
+def _model_options(arguments, name):
+    scratch = ("lstm", "transformer", "textbook-lstm", "ngrams")
     options = {}
     if arguments.max_length:
         options["max_length"] = arguments.max_length
     if arguments.lora:
-        if arguments.model in scratch:
+        if all(n in scratch for n in _model_names(arguments.model)):
             raise RmkerasError(
                 f"--lora adapts a pretrained model; {arguments.model} starts from "
                 "nothing. Leave it out, or take --model minilm"
             )
-        options["lora_rank"] = arguments.lora
-    if (template := template_of(arguments, arguments.model)) is not None:
+        if name not in scratch:
+            options["lora_rank"] = arguments.lora
+    if (template := template_of(arguments, name)) is not None:
         options["chat_template"] = template.to_json()
     return options
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmkeras.cli import main
-from rmkeras.models import CausalLM, load_model, lstm_reward_model
+from rmkeras.models import REWARD_MODELS, CausalLM, load_model, lstm_reward_model
 from rmkeras.text import SubwordTokenizer
 
 TEXTS = ["a good film", "a bad film", "not so bad", "great!"]
@@ -105,6 +105,27 @@ def test_train_and_the_refusal_to_overwrite(capsys, tmp_path):
     assert "data was 40 records" in printed.err
     assert main([*command, "--resume", "--members", "2"]) == 2
     assert "not of an ensemble" in capsys.readouterr().err
+
+
+def test_models_of_several_kinds_become_one_ensemble(capsys, tmp_path):
+    data, out = ratings_csv(tmp_path / "r.csv"), tmp_path / "run"
+    command = ["train-reward", "--data", str(data), "--out", str(out), "--epochs", "1"]
+    command += ["--vocabulary-size", "300", "--batch-size", "16"]
+    assert main([*command, "--model", "lstm, ngrams", "--members", "2"]) == 0
+    whole = load_model(out, REWARD_MODELS)
+    kinds = [type(m.encoder).__name__ for m in whole.members]
+    assert kinds == ["LSTMEncoder"] * 2 + ["NgramEncoder"] * 2
+    # One tokeniser, so that ids can be scored inside a graph, as `align` does.
+    assert whole.tokenizer == whole.members[0].tokenizer
+    each = whole.score_members(["a good film"])
+    assert float(whole.score(["a good film"])[0]) == pytest.approx(float(each.mean()))
+    capsys.readouterr()
+    assert main([*command, "--resume", "--model", "lstm,ngrams", "--members", "2"]) == 0
+    command[command.index(str(out))] = str(tmp_path / "other")
+    assert main([*command, "--model", "lstm,"]) == 2
+    assert "there is no name" in capsys.readouterr().err
+    assert main([*command, "--model", "lstm,ngrams", "--lora", "4"]) == 2
+    assert "adapts a pretrained model" in capsys.readouterr().err
 
 
 PAIR = {"prompt": "how? ", "chosen": "good film", "rejected": "bad film"}

@@ -3,6 +3,7 @@
 import rmkeras.metrics.streaming  # noqa: F401  (registers what compiled models name)
 from rmkeras.models.aspect_model import AspectRewardModel
 from rmkeras.models.backbone import BackboneEncoder
+from rmkeras.models.bag_of_ngrams import NgramEncoder, ngram_reward_model
 from rmkeras.models.bert import BertEncoder
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.encoders import LSTMEncoder, TransformerEncoder
@@ -33,6 +34,7 @@ __all__ = [
     "LSTMEncoder",
     "MaskedLM",
     "NGramLM",
+    "NgramEncoder",
     "RecurrentLM",
     "RewardEnsemble",
     "RewardModel",
@@ -41,6 +43,7 @@ __all__ = [
     "load_model",
     "load_pretrained",
     "lstm_reward_model",
+    "ngram_reward_model",
     "pretrained_reward_model",
     "textbook_lstm_reward_model",
     "transformer_reward_model",

@@ -20,6 +20,7 @@ DEFAULTS = {
     "lstm": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 32},
     "textbook-lstm": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 32},
     "transformer": {"epochs": 2, "learning_rate": 5e-4, "batch_size": 32},
+    "ngrams": {"epochs": 3, "learning_rate": 3e-3, "batch_size": 16},
     "pretrained": {"epochs": 2, "learning_rate": 1e-4, "batch_size": 16},
 }
 

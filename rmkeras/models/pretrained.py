@@ -64,8 +64,8 @@ def load_pretrained(name, data_dir=None):
             hint = f"; did you mean {', '.join(near)}?" if near else ""
             raise RmkerasError(
                 f"no model {name!r}: it is no folder and no preset that KerasHub "
-                f"knows. Expected lstm, transformer, textbook-lstm, minilm, a preset, "
-                f"or a folder with config.json, weights and a tokeniser{hint}"
+                f"knows. Expected lstm, transformer, textbook-lstm, ngrams, minilm, a "
+                f"preset, or a folder with config.json, weights and a tokeniser{hint}"
             )
     if local and not (folder / "config.json").is_file():
         raise RmkerasError(

@@ -12,6 +12,7 @@ from rmkeras.data.stream import TokenStream
 from rmkeras.errors import RmkerasError, options_explained
 from rmkeras.losses.pointwise import RaterSpread
 from rmkeras.metrics import PearsonCorrelation
+from rmkeras.models.bag_of_ngrams import ngram_reward_model
 from rmkeras.models.causal_lm import CausalLM
 from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.masked_lm import MaskedLM
@@ -31,6 +32,7 @@ BUILDERS = {
     "lstm": lstm_reward_model,
     "transformer": transformer_reward_model,
     "textbook-lstm": textbook_lstm_reward_model,
+    "ngrams": ngram_reward_model,
 }
 LOSSES = ("huber", "mse", "bce", "raters")
 # What each architecture needs to learn well in few passes; found on the
@@ -39,6 +41,7 @@ DEFAULTS = {
     "lstm": {"epochs": 6, "learning_rate": 2e-3, "batch_size": 64},
     "textbook-lstm": {"epochs": 6, "learning_rate": 1e-3, "batch_size": 64},
     "transformer": {"epochs": 4, "learning_rate": 1e-3, "batch_size": 64},
+    "ngrams": {"epochs": 8, "learning_rate": 1e-2, "batch_size": 64},
     "pretrained": {"epochs": 3, "learning_rate": 1e-4, "batch_size": 32},
 }
 
