@@ -19,12 +19,12 @@ from rmkeras.rl.completions import (
 from rmkeras.rl.kl_control import AdaptiveKL, FixedKL
 from rmkeras.rl.prompting import Prompting
 from rmkeras.rl.resuming import Resuming
-from rmkeras.rl.sampler import Sampler
+from rmkeras.rl.sampler import Sampler, prompt_width
 from rmkeras.rl.sharing import Sharing
 from rmkeras.text.tokenizer import PAD_ID
 
 WIDTH = 16
-"""Prompts and completions are padded to multiples of this, so that few shapes occur."""
+"""Completions are padded to multiples of this, so that few shapes occur."""
 
 
 def _plain(learning_rate):
@@ -217,13 +217,13 @@ class OnlineTrainer(Prompting, Sharing, Resuming):
     # What all share.
 
     def _as_batch(self, samples, scores):
-        """Tensors whose widths are multiples of 16, so that few shapes occur."""
+        """Tensors of a few widths, so that few shapes occur."""
         ids = samples.ids.numpy()
         longest = max(1, int((ids != PAD_ID).sum(axis=1).max()))
         width = min(self.max_new_tokens, -(-longest // WIDTH) * WIDTH)
         prompts = samples.prompt_ids.numpy()
         if prompts.shape[1] > 1:
-            wide = -(-prompts.shape[1] // 8) * 8
+            wide = prompt_width(prompts.shape[1])
             prompts = np.pad(prompts, [[0, 0], [wide - prompts.shape[1], 0]])
         return {
             "prompt_ids": tf.constant(prompts),

@@ -24,8 +24,21 @@ def _bucket(count):
     return 1 << (count - 1).bit_length() if count <= 64 else -(-count // 64) * 64
 
 
-def _length(longest):
-    """Rounds up: 1 (all that texts without a prompt need), 8, then multiples of 16."""
+def prompt_width(longest):
+    """Rounds up: 1 (all that texts without a prompt need), 8, then multiples of 16.
+
+    Args:
+        longest: Tokens of the longest prompt.
+
+    Returns:
+        To how many places prompts are padded; few numbers, so that few shapes occur.
+
+    Example:
+
+    >>> from rmkeras.rl.sampler import prompt_width
+    >>> [prompt_width(n) for n in (1, 7, 9, 33)]
+    [1, 8, 16, 48]
+    """
     return next((n for n in (1, 8) if longest <= n), -(-longest // 16) * 16)
 
 
@@ -120,7 +133,7 @@ class Sampler:
         if not rows:
             raise ValueError("there are no prompts; give one or more, or batch_size")
         longest = max(map(len, rows))
-        length = _length(longest)
+        length = prompt_width(longest)
         ids = pad([*rows, *[[]] * (_bucket(len(rows)) - len(rows))], length, left=True)
         numbers = np.zeros((len(ids) * samples, self.max_new_tokens), "float32")
         real = len(rows) * samples
@@ -178,7 +191,7 @@ class Sampler:
             Strings that make up the completion.
         """
         rows = self._rows([prompt], None)
-        ids = tf.constant(pad(rows, _length(len(rows[0])), left=True))
+        ids = tf.constant(pad(rows, prompt_width(len(rows[0])), left=True))
         number = tf.constant(uniforms(seed, 1, self.max_new_tokens, first_row))
         room = self.max_new_tokens
         weights = self.model.decoding_weights()
