@@ -9,9 +9,9 @@ from keras import ops
 
 from rmkeras.layers import fused
 
-LANES = 16
-"""Sums run side by side, which the processor's vectors want and a compiler may not
-decide by itself: it would change the order of addition."""
+EVEN = 256
+"""The vocabulary is filled up to a multiple of this, which can be summed up in few
+steps; the filling is never in memory."""
 
 
 def log_softmax_at(products, bias, ids, temperature=1.0):
@@ -64,11 +64,11 @@ def _fused_log_softmax(temperature):
     def forward(products, bias, ids):
         z = logits(products, bias)
         size = z.shape[1]
-        lanes = tf.pad(z, [[0, 0], [0, -size % LANES]], constant_values=z.dtype.min)
-        lanes = tf.reshape(lanes, (-1, lanes.shape[1] // LANES, LANES))
-        most = tf.reduce_max(tf.reduce_max(lanes, 1), -1)  # (N,)
-        total = tf.reduce_sum(tf.exp(lanes - most[:, None, None]), 1)
-        normalizer = most + tf.math.log(tf.reduce_sum(total, -1))
+        whole = -(-size // EVEN) * EVEN
+        z = tf.pad(z, [[0, 0], [0, whole - size]], constant_values=z.dtype.min)
+        most = fused.fold(ops.max, z)  # (N,)
+        total = fused.fold(ops.sum, tf.exp(z - most[:, None]))
+        normalizer = most + tf.math.log(total)
         return tf.gather(z, ids, batch_dims=1) - normalizer, normalizer
 
     @fused._compiled

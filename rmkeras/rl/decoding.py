@@ -12,9 +12,10 @@ from keras import ops
 from rmkeras.rl.draw import draw, keep_likely, penalize_repeats
 from rmkeras.text.tokenizer import PAD_ID
 
-GROWTH = 16
+GROWTH = 32
 """The cache begins with room for this many new tokens, and doubles when it is full:
-attention reads all of it each turn, and reading is what takes time."""
+attention reads all of it each turn, and reading is what takes time. But each size is
+compiled anew, which takes a second or two, so it does not begin with less."""
 
 
 PART = 32
