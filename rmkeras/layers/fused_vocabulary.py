@@ -14,7 +14,7 @@ EVEN = 256
 steps; the filling is never in memory."""
 
 
-def log_softmax_at(products, bias, ids, temperature=1.0):
+def log_softmax_at(products, bias, ids, temperature=1.0, fuse=None):
     """Log-probabilities of given tokens: log softmax((x + b) / T) at `ids`.
 
     Over a vocabulary of thousands, a step spends as long on the softmax as on the
@@ -27,6 +27,9 @@ def log_softmax_at(products, bias, ids, temperature=1.0):
         bias: `(vocabulary,)` float32.
         ids: `(tokens,)` ints.
         temperature: T.
+        fuse: Whether to take two passes, which are compiled once for each shape. A
+            small model does not live long enough to earn that back. By default, from
+            a vocabulary of 256 on.
 
     Returns:
         `(tokens,)` float32, computed in float32.
@@ -42,9 +45,10 @@ def log_softmax_at(products, bias, ids, temperature=1.0):
     Source: Hsu et al. (2025), "Liger Kernel", section 3.2, for taking the softmax
     and its gradient in one pass each.
     """
-    wide = products.shape[-1] >= fused.WIDE
+    if fuse is None:
+        fuse = products.shape[-1] >= fused.WIDE
     tensorflow = keras.backend.backend() == "tensorflow"
-    if not (wide and tensorflow) or fused._inside_xla():
+    if not (fuse and tensorflow) or fused._inside_xla():
         logits = ops.cast(products, "float32") + bias  # (N, V)
         if temperature != 1.0:
             logits = logits / temperature

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rmkeras.layers import fused
 from rmkeras.layers.fused_vocabulary import log_softmax_at
 from rmkeras.models.causal_lm import CausalLM
 
@@ -120,7 +121,10 @@ class ILQLModel(CausalLM):
         """Returns log-probabilities of tokens; see `LanguageModel`."""
         flat = ops.reshape(self.to_logits(hidden), (-1, self.tokenizer.vocabulary_size))
         nothing = ops.zeros(flat.shape[-1:])
-        found = log_softmax_at(flat, nothing, ops.reshape(ids, (-1,)), temperature)
+        fuse = hidden.shape[-1] >= fused.WIDE
+        found = log_softmax_at(
+            flat, nothing, ops.reshape(ids, (-1,)), temperature, fuse=fuse
+        )
         return ops.reshape(found, ops.shape(ids))
 
     def get_config(self):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rmkeras.layers import fused
 from rmkeras.layers.fused_vocabulary import log_softmax_at
 from rmkeras.text.pretrained import tokenizer_from_json
 from rmkeras.text.tokenizer import PAD_ID
@@ -127,6 +128,7 @@ class LanguageModel(keras.Model):
             self._output_bias(),
             ops.reshape(ids, (-1,)),
             temperature,
+            fuse=hidden.shape[-1] >= fused.WIDE,
         )
         return ops.reshape(found, ops.shape(ids))
 
