@@ -217,6 +217,11 @@ def _align(arguments):
     if name == "ilql" and not offline:
         raise RmkerasError(f"ilql draws no samples; give --data with {COMPLETIONS}")
     if not offline and not arguments.reward:
+        if arguments.human:
+            raise RmkerasError(
+                "give --reward too: --human asks about some samples of a step, and "
+                "what was not asked about needs a score as well"
+            )
         raise RmkerasError("give --reward, or for dpo --data with comparisons")
     if not offline and arguments.epochs is not None:
         raise RmkerasError(

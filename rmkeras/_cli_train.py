@@ -217,6 +217,8 @@ def _train_reward(arguments):
     else:
         scores = ", ".join(f"{k} {v:.4f}" for k, v in last.items())
         print(f"Trained on {count:,} records of type {kind}: {scores}")
+        if not any(k.startswith("val_") for k in last):
+            print("That is on these records themselves; give others with --valid")
         print(f"Saved in {out}; score with: rmkeras score {out} FILE")
     return 0
 

@@ -244,6 +244,7 @@ def test_a_reward_that_fails_later_keeps_the_checkpoint(folder, capsys, tmp_path
         (["--reward", "json:nothing"], "json has no function nothing"),
         (["--reward", "length", "--epochs", "2"], "--epochs is for --data"),
         ([], "give --reward"),
+        (["--human", "answers.jsonl"], "give --reward too"),
         (["--data", "P"], "--data is for --algorithm dpo"),
         (["--algorithm", "dpo", "--data", "D", "--set", "clip=1"], "knows kind and"),
         (["--algorithm", "dpo", "--data", "D", "--set", "kind=kto"], "dpo or ipo"),

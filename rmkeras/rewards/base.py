@@ -92,7 +92,8 @@ class Reward:
         """Which text it fails on, if it fails on one alone as well."""
         for i, text in enumerate(texts):
             try:
-                self.score([text], **{k: [v[i]] for k, v in context.items()})
+                alone = {k: [v[i]] for k, v in context.items()}
+                np.asarray(self.score([text], **alone), "float32")
             except Exception:
                 return f"on {text[:80]!r}, text {i + 1} of {len(texts)}"
         return f"on a batch of {len(texts)} texts, though on none of them alone"

@@ -33,6 +33,7 @@ def test_function_reward_scores():
         (lambda t: 1 / 0, "ZeroDivisionError"),
         (lambda t: [1 / (x != "second") for x in t], "'second', text 2 of 2"),
         (lambda t: [1 / (len(t) < 2)] * len(t), "none of them alone"),
+        (lambda t: [1 if x == "first" else "much" for x in t], "'second', text 2 of 2"),
     ],
 )
 def test_a_bad_reward_is_named_with_the_text(function, message):
