@@ -26,6 +26,9 @@ from rmkeras.errors import RmkerasError
 POINTWISE = ("huber", "mse", "bce", "raters")
 LOSSES = (*POINTWISE, "bradley-terry")
 BALANCES = ("fixed", "learned", "adaptive")
+# What begins with random weights; the names of `reward_training.BUILDERS`, which is
+# not imported here: options are checked before anything slow is.
+SCRATCH = ("lstm", "transformer", "textbook-lstm", "ngrams")
 TRAINABLE = ("rating", "preference", "unpaired-preference", "stepwise")
 
 
@@ -119,6 +122,12 @@ def add_commands(commands) -> None:
         metavar="N",
         help="train N models with seeds of their own and save them as an ensemble",
     )
+    add(
+        "--average-weights",
+        action="store_true",
+        help="of pretrained models: with --members, save one model, the mean of the "
+        "members' weights, instead of an ensemble",
+    )
     add_template(train)
     add_run_options(train)
     train.set_defaults(handler=_train_reward)
@@ -144,6 +153,8 @@ def _train_reward(arguments):
     elif arguments.data == HUMAN_RATINGS:
         _, valid = _records(HUMAN_RATINGS, "validation", arguments, say)
     names = _model_names(arguments.model)
+    if arguments.average_weights:
+        _check_average(arguments, names)
     loss = _loss(arguments.loss, kind)
     aspects = _aspects(arguments, kind, records)
     keras, strategy, chief = begun or begin(arguments)
@@ -199,7 +210,7 @@ def _train_reward(arguments):
     if len(names) * arguments.members == 1:
         _, history = fit()
     else:
-        history = _train_members(fit, arguments, names, out, chief)
+        history = _train_members(fit, arguments, names, out, chief, say)
     if not chief:
         return 0
     count = history.get("encoding", {}).get("kept") or _count(records)
@@ -223,9 +234,27 @@ def _train_reward(arguments):
     return 0
 
 
-def _train_members(fit, arguments, names, out, chief):
-    """Trains an ensemble, each member in a folder of its own, and saves it."""
-    from rmkeras.models import RewardEnsemble
+def _check_average(arguments, names):
+    """Refuses models whose weights have no mean that means anything."""
+    if arguments.members < 2:
+        raise RmkerasError("--average-weights needs --members, two or more, to average")
+    if len(names) > 1 or names[0] in SCRATCH:
+        raise RmkerasError(
+            f"--average-weights is for one pretrained model, and --model is "
+            f"{arguments.model}: weights have a mean only where all members begin "
+            "from the same that were learned before. Take --model minilm, or leave it "
+            "out for an ensemble"
+        )
+    if arguments.lora:
+        raise RmkerasError(
+            "--average-weights does not go with --lora: the mean of low-rank products "
+            "is no product of means. Leave out one of them"
+        )
+
+
+def _train_members(fit, arguments, names, out, chief, say):
+    """Trains members, each in a folder of its own, and saves them as one model."""
+    from rmkeras.models import RewardEnsemble, average_weights
     from rmkeras.models.distributed import has_checkpoints
     from rmkeras.models.reward_training import BUILDERS
     from rmkeras.models.training import saved_state
@@ -251,6 +280,7 @@ def _train_members(fit, arguments, names, out, chief):
             model_options=_model_options(arguments, name),
             tokenizer=shared,
             seed=arguments.seed + seed,
+            initial_seed=arguments.seed if arguments.average_weights else None,
             out=folder,
             resume=begun,
             label=f"member {number + 1} of {len(every)}"
@@ -260,7 +290,11 @@ def _train_members(fit, arguments, names, out, chief):
         )
         members.append(model)
     if chief:
-        RewardEnsemble(members).save(out / "model.keras")
+        together = average_weights if arguments.average_weights else RewardEnsemble
+        together(members).save(out / "model.keras")
+    say(
+        "the scores are the last member's; `rmkeras evaluate` has those of all together"
+    )
     return history
 
 
@@ -360,17 +394,16 @@ def _model_names(model):
 
 
 def _model_options(arguments, name):
-    scratch = ("lstm", "transformer", "textbook-lstm", "ngrams")
     options = {}
     if arguments.max_length:
         options["max_length"] = arguments.max_length
     if arguments.lora:
-        if all(n in scratch for n in _model_names(arguments.model)):
+        if all(n in SCRATCH for n in _model_names(arguments.model)):
             raise RmkerasError(
                 f"--lora adapts a pretrained model; {arguments.model} starts from "
                 "nothing. Leave it out, or take --model minilm"
             )
-        if name not in scratch:
+        if name not in SCRATCH:
             options["lora_rank"] = arguments.lora
     if (template := template_of(arguments, name)) is not None:
         options["chat_template"] = template.to_json()

@@ -2,6 +2,7 @@
 
 import rmkeras.metrics.streaming  # noqa: F401  (registers what compiled models name)
 from rmkeras.models.aspect_model import AspectRewardModel
+from rmkeras.models.averaging import average_weights
 from rmkeras.models.backbone import BackboneEncoder
 from rmkeras.models.bag_of_ngrams import NgramEncoder, ngram_reward_model
 from rmkeras.models.bert import BertEncoder
@@ -40,6 +41,7 @@ __all__ = [
     "RewardModel",
     "TransformerEncoder",
     "WarmupCosine",
+    "average_weights",
     "load_model",
     "load_pretrained",
     "lstm_reward_model",

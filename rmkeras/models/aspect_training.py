@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from rmkeras.data.aspects import aspect_names, check_aspects, gather_aspects
@@ -14,7 +13,12 @@ from rmkeras.metrics import PearsonCorrelation
 from rmkeras.models.aspect_model import AspectRewardModel
 from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.optimizer import adamw
-from rmkeras.models.reward_training import build_on_texts, recipe
+from rmkeras.models.reward_training import (
+    begin_from,
+    build_on_texts,
+    go_apart,
+    recipe,
+)
 from rmkeras.models.training import train
 
 
@@ -34,6 +38,7 @@ def train_aspect_model(
     learning_rate=None,
     accumulate=1,
     seed=0,
+    initial_seed=None,
     out=None,
     resume=False,
     model_options=None,
@@ -60,7 +65,7 @@ def train_aspect_model(
         weights: A dict from aspect to its weight in the reward; those that are
             left out weigh 1, and all are divided by their sum. Equal if `None`.
         tokenizer, vocabulary_size, epochs, batch_size, learning_rate, accumulate,
-            seed, out, resume, model_options: As in `train_reward_model`.
+            seed, initial_seed, out, resume, model_options: As in `train_reward_model`.
         **how: Passed to `rmkeras.models.training.train`.
 
     Returns:
@@ -80,7 +85,7 @@ def train_aspect_model(
     texts = gather_aspects(records, aspects)
     read = texts if callable(texts) else lambda: texts
     count, mean, spread, above = _statistics(read, aspects, threshold)
-    keras.utils.set_random_seed(seed)
+    begin_from(seed, initial_seed)
     task = "classification" if loss == "bce" else "regression"
     options = {"task": task}
     if loss == "bce":
@@ -113,6 +118,7 @@ def train_aspect_model(
         template = built.chat_template
         built = AspectRewardModel.on_trunk(built, aspects, **options)
         built.chat_template = template
+    go_apart(built, seed, initial_seed)
     epochs, batch_size, rate = recipe(model, epochs, batch_size, learning_rate)
     make = _batches(built, texts, batch_size, threshold, seed)
     steps = int(make(0).cardinality())
@@ -138,6 +144,7 @@ def train_aspect_model(
         batch_size=batch_size,
         accumulate=accumulate,
         seed=seed,
+        initial_seed=initial_seed,
         vocabulary_size=vocabulary_size,
         model_options=model_options or {},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from rmkeras.data.encode import EncodingReport, iter_encoded_pairs
@@ -12,7 +11,12 @@ from rmkeras.losses.pairwise import BradleyTerry
 from rmkeras.metrics import PairwiseAccuracy
 from rmkeras.models.decides import described_model, run_decides
 from rmkeras.models.optimizer import adamw
-from rmkeras.models.reward_training import BUILDERS, build_on_texts
+from rmkeras.models.reward_training import (
+    BUILDERS,
+    begin_from,
+    build_on_texts,
+    go_apart,
+)
 from rmkeras.models.training import train
 
 # One or two passes: a comparison teaches little, and is soon known by heart.
@@ -113,6 +117,7 @@ def train_preference_model(
     learning_rate=None,
     accumulate=1,
     seed=0,
+    initial_seed=None,
     out=None,
     resume=False,
     model_options=None,
@@ -139,6 +144,7 @@ def train_preference_model(
         epochs, batch_size, learning_rate: The architecture's defaults if `None`.
         accumulate: Batches whose gradients are averaged for one update.
         seed: Decides weights, dropout and order.
+        initial_seed: See `train_reward_model`.
         out: Folder for the model, saved on the way; none if `None`.
         resume: Whether to go on from what `out` holds.
         model_options: A dict passed to the builder.
@@ -155,7 +161,7 @@ def train_preference_model(
         preferences = list(preferences)
         if not preferences:
             raise RmkerasError("there are no comparisons to train on")
-    keras.utils.set_random_seed(seed)
+    begin_from(seed, initial_seed)
     options = dict(model_options or {})
     if model in BUILDERS:
         options.setdefault("max_length", 256)
@@ -164,6 +170,7 @@ def train_preference_model(
         built = build_on_texts(
             model, lambda: _texts(preferences), tokenizer, vocabulary_size, options
         )
+    go_apart(built, seed, initial_seed)
     defaults = DEFAULTS[model if model in BUILDERS else "pretrained"]
     epochs = defaults["epochs"] if epochs is None else epochs
     batch_size = defaults["batch_size"] if batch_size is None else batch_size
@@ -193,6 +200,7 @@ def train_preference_model(
         batch_size=batch_size,
         accumulate=accumulate,
         seed=seed,
+        initial_seed=initial_seed,
         vocabulary_size=vocabulary_size,
         model_options=options,
     )

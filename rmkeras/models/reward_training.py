@@ -25,7 +25,7 @@ from rmkeras.models.reward_model import (
     transformer_reward_model,
 )
 from rmkeras.models.saving import MODEL_FILE, load_model
-from rmkeras.models.training import train
+from rmkeras.models.training import generator_states, train
 from rmkeras.text.tokenizer import SubwordTokenizer
 
 BUILDERS = {
@@ -124,6 +124,32 @@ def _build(model, texts, tokenizer, vocabulary_size, options):
     if tokenizer is None:
         tokenizer = SubwordTokenizer.train(texts(), vocabulary_size)
     return BUILDERS[model](tokenizer, **options)
+
+
+def begin_from(seed, initial_seed=None):
+    """Sets the generators for a model that is about to be built.
+
+    Args:
+        seed: The run's seed.
+        initial_seed: Decides the first weights instead of `seed`, if there is one.
+    """
+    keras.utils.set_random_seed(seed if initial_seed is None else initial_seed)
+
+
+def go_apart(model, seed, initial_seed=None):
+    """Gives a model that shares its first weights with others a dropout of its own.
+
+    Args:
+        model: A built model.
+        seed, initial_seed: As in `begin_from`; nothing happens without the second.
+    """
+    if initial_seed is None:
+        return
+    keras.utils.set_random_seed(seed)
+    draw = np.random.default_rng(seed)
+    for state in generator_states(model):
+        # A generator's state is its seed and how often it was asked.
+        state.assign([draw.integers(2**31), 0])
 
 
 def recipe(model, epochs=None, batch_size=None, learning_rate=None):
@@ -226,6 +252,7 @@ def train_reward_model(
     learning_rate=None,
     accumulate=1,
     seed=0,
+    initial_seed=None,
     out=None,
     resume=False,
     language_model=None,
@@ -249,6 +276,8 @@ def train_reward_model(
         epochs, batch_size, learning_rate: The architecture's defaults if `None`.
         accumulate: Batches whose gradients are averaged for one update.
         seed: Decides weights, dropout and order.
+        initial_seed: Decides the first weights instead of `seed`, if given: models
+            that are to become one (`average_weights`) have to share it.
         out: Folder for the model, saved on the way; none if `None`.
         resume: Whether to go on from what `out` holds.
         language_model: A `CausalLM` whose weights a Transformer starts from.
@@ -270,7 +299,7 @@ def train_reward_model(
     ratings = np.fromiter((r.rating for r in read()), "float32")
     if not len(ratings):
         raise RmkerasError("there are no records to train on")
-    keras.utils.set_random_seed(seed)
+    begin_from(seed, initial_seed)
     options = dict(model_options or {})
     if loss == "bce":
         positive = float((ratings > threshold).mean())
@@ -297,6 +326,7 @@ def train_reward_model(
             "aspect, or of one alone; give ratings with a field 'aspect', or another "
             "--model"
         )
+    go_apart(built, seed, initial_seed)
     epochs, batch_size, rate = recipe(model, epochs, batch_size, learning_rate)
     if callable(records) or built.unpads:
         steps = -(-len(ratings) // batch_size)
@@ -321,6 +351,7 @@ def train_reward_model(
         batch_size=batch_size,
         accumulate=accumulate,
         seed=seed,
+        initial_seed=initial_seed,
         vocabulary_size=vocabulary_size,
         model_options=model_options or {},
     )

@@ -81,7 +81,7 @@ class CatchInterrupt:
                 signal.signal(number, handler)
 
 
-def _seeds(model):
+def generator_states(model):
     """The generators' states, which a `.keras` file leaves out.
 
     Without them a resumed run would draw other dropout masks than one that was
@@ -108,7 +108,7 @@ def _save(model, out, state):
     """
     state = {
         **state,
-        "seeds": _values(_seeds(model)),
+        "seeds": _values(generator_states(model)),
         # Of the batches that this epoch has had, if it is not complete.
         "averages": _values(_averages(model)) if state["batch"] else [],
     }
@@ -252,7 +252,9 @@ def train(
             )
         check_same_run(out, state.get("decides"), decides)
         model = load_model(out)
-        for variable, value in zip(_seeds(model), state.pop("seeds"), strict=True):
+        for variable, value in zip(
+            generator_states(model), state.pop("seeds"), strict=True
+        ):
             variable.assign(value)
     if model.built and not model.optimizer.built:
         # Otherwise the graph of the first step is built twice: a step that makes
