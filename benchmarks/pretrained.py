@@ -1,7 +1,9 @@
 """Reward models on MiniLM: human ratings, and comparisons where they are at hand.
 
 The ratings: Pearson r on the test part, trained on the other 80 %; with `--members 3`
-also of the mean of three models that differ by their seed. Comparisons:
+also of three models together that differ by their seed: of the mean of their scores,
+and of the one model that has the mean of their weights. With `--out DIR` the models are
+kept there, and those that are there are not trained again. Comparisons:
 pass a folder with NAME.train.jsonl.gz and NAME.valid.jsonl.gz; beside MiniLM stands
 its ensemble with counts of words and pairs (`--model minilm,ngrams`). Writes
 `benchmarks/results/pretrained.json`; `make bench-pretrained` runs it. About half an
@@ -33,6 +35,7 @@ def main():
     parser.add_argument("--folds", type=int, default=0, help="k-fold over both parts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--members", type=int, default=1, help="seeds, for ratings")
+    parser.add_argument("--out", type=Path, help="folder for the ratings' models")
     parser.add_argument("--precision", default="mixed_bfloat16")
     arguments = parser.parse_args()
     _, keras = import_tensorflow()
@@ -60,33 +63,58 @@ def save(results):
 def ratings(arguments):
     from rmkeras.data import load_human_ratings
     from rmkeras.metrics import per_domain_pearson
-    from rmkeras.models.reward_training import train_reward_model
+    from rmkeras.models import average_weights
 
     train = load_human_ratings("train") + load_human_ratings("validation")
     test = load_human_ratings("test")
     texts = [r.text for r in test]
-    epochs, scores, started = arguments.epochs or 4, [], time.monotonic()
+    models, scores, seconds = [], [], []
     for seed in range(arguments.seed, arguments.seed + arguments.members):
-        model, _ = train_reward_model(
-            train,
-            model="minilm",
-            loss="mse",
-            epochs=epochs,
-            seed=seed,
-            progress=False,
-            model_options={"max_length": 128},
-        )
+        model, history = rating_model(train, seed, arguments)
+        models.append(model)
         scores.append(np.asarray(model.score(texts)))
+        seconds.append(round(history["seconds"]))
         print(f"seed {seed}:", per_domain_pearson(scores[-1], test), flush=True)
-    return {
+    found = {
         "pearson": per_domain_pearson(scores[0], test),
-        "members": [per_domain_pearson(s, test) for s in scores],
-        "ensemble": per_domain_pearson(np.mean(scores, axis=0), test),
-        "epochs": epochs,
+        "epochs": len(history["loss"]),
         "seed": arguments.seed,
-        "precision": arguments.precision,
-        "seconds": round(time.monotonic() - started),
+        "precision": models[0].encoder.dtype_policy.name,
+        "seconds": seconds,
     }
+    if len(models) == 1:
+        return found
+    one = average_weights(models).score(texts)
+    return found | {
+        "members": [per_domain_pearson(s, test) for s in scores],
+        "mean_of_members": {
+            domain: float(
+                np.mean([per_domain_pearson(s, test)[domain] for s in scores])
+            )
+            for domain in found["pearson"]
+        },
+        "ensemble": per_domain_pearson(np.mean(scores, axis=0), test),
+        "average_weights": per_domain_pearson(one, test),
+    }
+
+
+def rating_model(records, seed, arguments):
+    from rmkeras.models.reward_training import train_reward_model
+    from rmkeras.models.training import saved_state
+
+    out = arguments.out and arguments.out / f"seed-{seed}"
+    return train_reward_model(
+        records,
+        model="minilm",
+        loss="mse",
+        epochs=arguments.epochs,
+        seed=seed,
+        initial_seed=0,  # All begin with one head, or their weights have no mean.
+        progress=False,
+        model_options={"max_length": 128},
+        out=out,
+        resume=out is not None and saved_state(out) is not None,
+    )
 
 
 def pairs(prefix, arguments):

@@ -189,42 +189,118 @@ def _fused_norm(epsilon):
 
         return forward(x, gamma, beta), grad
 
-    def read(variable):
-        # A copy: what is inside may not be a variable, whose gradient would be
-        # asked for separately.
-        return tf.identity(ops.convert_to_tensor(variable))
+    return lambda x, gamma, beta: norm(x, _read(gamma), _read(beta))
 
-    return lambda x, gamma, beta: norm(x, read(gamma), read(beta))
+
+def _gelu_and_slope(x, approximate):
+    """GELU and its derivative in float32, for a kernel that takes either or both."""
+    wide = ops.cast(x, "float32")
+    if approximate:
+        c = math.sqrt(2 / math.pi)
+        t = ops.tanh(c * (wide + 0.044715 * wide * wide * wide))
+        inner = c * (1 + 3 * 0.044715 * wide * wide)
+        slope = 0.5 * (1 + t) + 0.5 * wide * (1 - t * t) * inner
+    else:
+        # d/dx x Φ(x) = Φ(x) + x φ(x)
+        phi = ops.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
+        slope = 0.5 * (1 + ops.erf(wide / math.sqrt(2))) + wide * phi
+    return ops.gelu(wide, approximate=approximate), slope
 
 
 @functools.cache
 def _fused_gelu(approximate):
     import tensorflow as tf
 
-    @_compiled
-    def forward(x):
-        y = ops.gelu(ops.cast(x, "float32"), approximate=approximate)
-        return ops.cast(y, x.dtype)
+    forward = _gelu_alone(approximate)
 
     @_compiled
     def backward(upstream, x):
-        wide, g = ops.cast(x, "float32"), ops.cast(upstream, "float32")
-        if approximate:
-            c = math.sqrt(2 / math.pi)
-            t = ops.tanh(c * (wide + 0.044715 * wide * wide * wide))
-            inner = c * (1 + 3 * 0.044715 * wide * wide)
-            slope = 0.5 * (1 + t) + 0.5 * wide * (1 - t * t) * inner
-        else:
-            # d/dx x Φ(x) = Φ(x) + x φ(x)
-            phi = ops.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
-            slope = 0.5 * (1 + ops.erf(wide / math.sqrt(2))) + wide * phi
-        return ops.cast(g * slope, x.dtype)
+        _, slope = _gelu_and_slope(x, approximate)
+        return ops.cast(ops.cast(upstream, "float32") * slope, x.dtype)
 
     @tf.custom_gradient
     def activation(x):
         return forward(x), lambda upstream: backward(upstream, x)
 
     return activation
+
+
+@functools.cache
+def _gelu_alone(approximate):
+    @_compiled
+    def forward(x):
+        return ops.cast(_gelu_and_slope(x, approximate)[0], x.dtype)
+
+    return forward
+
+
+def gelu_dense(x, kernel, bias, approximate=False):
+    """GELU, then a dense layer: gelu(x) W + b, without keeping gelu(x).
+
+    Its gradient needs gelu(x), for dW, and the slope of GELU, for dx. Kept from the
+    forward pass, gelu(x) would be the largest thing that a Transformer block keeps,
+    with x itself. Here both come from x in one pass, which takes hardly longer than
+    the slope alone.
+
+    Args:
+        x: `(..., inner)`.
+        kernel: W, `(inner, dim)`.
+        bias: b, `(dim,)`.
+        approximate: As in `gelu`.
+
+    Returns:
+        `(..., dim)` in the dtype of `x`.
+
+    Example:
+
+    >>> from keras import ops
+    >>> from rmkeras.layers.fused import gelu_dense
+    >>> y = gelu_dense(ops.ones((2, 3)), ops.ones((3, 4)), ops.zeros(4))
+    >>> y.shape, round(float(y[0, 0]), 4)  # 3 x 0.8413
+    (TensorShape([2, 4]), 2.524)
+
+    Source: Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost",
+    section 3, for computing again what is cheap.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.matmul(gelu(x, approximate, fuse=False), kernel) + bias
+    return _fused_gelu_dense(approximate)(x, _read(kernel), _read(bias))
+
+
+@functools.cache
+def _fused_gelu_dense(approximate):
+    import tensorflow as tf
+
+    forward = _gelu_alone(approximate)
+
+    @_compiled
+    def again(upstream, x):
+        y, slope = _gelu_and_slope(x, approximate)
+        dx = ops.cast(upstream, "float32") * slope
+        return ops.cast(y, x.dtype), ops.cast(dx, x.dtype)
+
+    @tf.custom_gradient
+    def layer(x, kernel, bias):
+        def grad(upstream):
+            inner, dim = kernel.shape
+            rows = ops.reshape(upstream, (-1, dim))  # (N, dim)
+            dy = ops.matmul(rows, ops.transpose(kernel))  # (N, inner)
+            y, dx = again(ops.reshape(dy, ops.shape(x)), x)
+            y = ops.reshape(y, (-1, inner))  # (N, inner)
+            dkernel = ops.matmul(ops.transpose(y), rows)
+            return dx, dkernel, ops.sum(rows, axis=0)
+
+        return ops.matmul(forward(x), kernel) + bias, grad
+
+    return layer
+
+
+def _read(variable):
+    """A copy: what a custom gradient is taken of may not be a variable, whose gradient
+    would be asked for separately."""
+    import tensorflow as tf
+
+    return tf.identity(ops.convert_to_tensor(variable))
 
 
 def attention(query, key, value, mask=None, causal=False):

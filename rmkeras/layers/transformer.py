@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 from rmkeras.layers.attention import MultiHeadAttention
-from rmkeras.layers.fused import WIDE, LayerNorm, gelu
+from rmkeras.layers.fused import WIDE, LayerNorm, gelu, gelu_dense
 from rmkeras.layers.lora import LoRADense
 
 
@@ -160,7 +161,7 @@ class TransformerBlock(keras.layers.Layer):
         if not self.norm_first:
             h = self.attention_norm(h, training=training)
         y = self.outer_norm(h, training=training) if self.norm_first else h
-        y = self.outer(self.activate(self.inner(y), training))  # (B, L, D)
+        y = self._project(self.inner(y), training)  # (B, L, D)
         y = h + self.dropout_layer(y, training=training)
         if not self.norm_first:
             y = self.outer_norm(y, training=training)
@@ -168,10 +169,26 @@ class TransformerBlock(keras.layers.Layer):
 
     def activate(self, x, training=False):
         """Applies f to each entry of `x`, in one pass over memory if `training`."""
-        if self.activation in ("gelu", "gelu_approximate"):
+        if self._is_gelu:
             fuse = bool(training) and x.shape[-1] >= WIDE
             return gelu(x, self.activation == "gelu_approximate", fuse)
         return keras.activations.get(self.activation)(x)
+
+    @property
+    def _is_gelu(self):
+        return self.activation in ("gelu", "gelu_approximate")
+
+    def _project(self, x, training):
+        """W₂ f(x) + b, `(..., inner)` to `(..., D)`."""
+        # A matrix that is not trained itself needs no f(x) for its gradient.
+        trained = not self.outer.rank and self.outer.trainable
+        if not (training and trained and self._is_gelu and x.shape[-1] >= WIDE):
+            return self.outer(self.activate(x, training))
+        kernel, bias = (
+            ops.cast(w, self.compute_dtype)
+            for w in (self.outer.kernel, self.outer.bias)
+        )
+        return gelu_dense(x, kernel, bias, self.activation == "gelu_approximate")
 
     def compute_mask(self, inputs, mask=None):
         """Passes the padding mask on."""

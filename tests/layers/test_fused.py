@@ -7,10 +7,11 @@ from scipy.special import erf
 from rmkeras.layers import (
     LayerNorm,
     MultiHeadAttention,
+    TransformerBlock,
     gelu,
     scaled_dot_product_attention,
 )
-from rmkeras.layers.fused import attention
+from rmkeras.layers.fused import attention, gelu_dense
 
 RNG = np.random.default_rng(0)
 
@@ -44,6 +45,46 @@ def test_gelu_is_keras_gelu_and_so_is_its_gradient(approximate):
         lambda x: keras.ops.gelu(x, approximate=approximate),
         x,
     )
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize("shape", [(7, 6), (2, 5, 6)])
+def test_a_dense_layer_behind_gelu_has_all_gradients_of_the_two(shape, approximate):
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=s).astype("float32") for s in (shape, (6, 4)))
+    same(
+        lambda x, w, b: gelu_dense(x, w, b, approximate),
+        lambda x, w, b: keras.ops.gelu(x, approximate=approximate) @ w + b,
+        *(x, w, np.ones(4, "float32")),
+    )
+    half = gelu_dense(*(tf.cast(v, "bfloat16") for v in (x, w, np.ones(4))))
+    assert half.dtype == tf.bfloat16
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("trained", ["all", "lora", "none"])
+def test_a_block_has_the_same_gradients_however_its_network_is_computed(
+    monkeypatch, trained, policy
+):
+    block = TransformerBlock(
+        2, 16, activation="gelu", kernel_std=0.3, output_std=0.3, dtype=policy,
+        lora_rank=2 * (trained == "lora"),
+    )  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    block.build(x.shape)
+    block.outer.trainable = trained != "none"
+    found = []
+    for width in (1, 99):  # compiled, then not
+        monkeypatch.setattr("rmkeras.layers.transformer.WIDE", width)
+        with tf.GradientTape() as tape:
+            y = block(x, training=True)
+            loss = tf.reduce_sum(tf.cast(y, "float32") ** 2)
+        weights = [w.value for w in block.trainable_variables]
+        found.append([y, *tape.gradient(loss, weights)])
+    for ours, plain in zip(*found, strict=True):
+        ours, plain = (tf.cast(v, "float32").numpy() for v in (ours, plain))
+        room = 1e-4 if policy == "float32" else 0.05
+        assert np.abs(ours - plain).max() <= room * max(1, np.abs(plain).max())
 
 
 def test_gelu_is_x_times_the_normal_distribution():
