@@ -5,7 +5,7 @@ import tensorflow as tf
 from scipy.special import log_softmax
 
 from rmkeras.layers import fused, fused_vocabulary, log_softmax_at
-from rmkeras.models import CausalLM
+from rmkeras.models import CausalLM, ILQLModel
 from rmkeras.text import SubwordTokenizer
 
 
@@ -87,8 +87,9 @@ def test_other_backends_and_whole_compiled_steps_compute_the_same(monkeypatch):
     np.testing.assert_allclose(ours, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [CausalLM, ILQLModel])
 @pytest.mark.parametrize("dim, fused_ones", [(8, 0), (32, 1)])
-def test_a_language_model_decides_by_its_width(monkeypatch, dim, fused_ones):
+def test_a_language_model_decides_by_its_width(monkeypatch, kind, dim, fused_ones):
     monkeypatch.setattr(fused, "WIDE", 16)
     made, make = [], fused_vocabulary._fused_log_softmax
     monkeypatch.setattr(
@@ -97,7 +98,7 @@ def test_a_language_model_decides_by_its_width(monkeypatch, dim, fused_ones):
         lambda temperature: made.append(temperature) or make(temperature),
     )
     tokenizer = SubwordTokenizer.train(["a good film"] * 3, vocabulary_size=280)
-    model = CausalLM(tokenizer, dim=dim, num_layers=1, num_heads=2, max_length=16)
+    model = kind(tokenizer, dim=dim, num_layers=1, num_heads=2, max_length=16)
     ids = np.array([[3, 4, 5]])
     hidden = np.random.default_rng(0).normal(size=(1, 3, dim)).astype("float32")
     found = model.token_log_probs(tf.constant(hidden), ids)
