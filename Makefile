@@ -22,7 +22,7 @@ help:
 	@echo "make matrix         every notebook under strict nbval in eight settings"
 	@echo "make bench          everything that is measured; slow"
 	@echo "make bench-quality  reward models on the human ratings, 3 seeds"
-	@echo "make bench-pretrained  MiniLM on the human ratings"
+	@echo "make bench-pretrained  MiniLM on the human ratings, 3 seeds and their average"
 	@echo "make bench-train    training speed beside TRL and plain Keras"
 	@echo "make bench-generate  sampling speed beside KerasHub and transformers"
 	@echo "make bench-align    all RL methods against a learned reward, 3 seeds"
@@ -128,7 +128,7 @@ bench-quality: data
 	$(BIN)/python benchmarks/quality.py
 
 bench-pretrained: data
-	$(BIN)/python benchmarks/pretrained.py --ratings
+	$(BIN)/python benchmarks/pretrained.py --ratings --members 3 --out runs/pretrained
 
 # TRL runs in an environment of its own; without it it is left out.
 bench-train: data
