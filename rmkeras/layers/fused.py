@@ -428,9 +428,9 @@ def _transpose(x, axes):
         return ops.transpose(x, axes)
     import tensorflow as tf
 
-    # What follows has no gradient of its own; the caller's is written by hand. Read as integers of the same width. On floats TensorFlow calls oneDNN, which
-    # plans each transposition anew; for tensors as small as these the plan takes
-    # longer than the work.
+    # Read as integers of the same width; that has no gradient, but the caller's is
+    # written by hand. On floats TensorFlow calls oneDNN, which plans each transposition
+    # anew; for tensors as small as these the plan takes longer than the work.
     turned = tf.transpose(tf.bitcast(x, INTEGERS[dtype]), axes)
     return tf.bitcast(turned, x.dtype)
 

@@ -1,9 +1,9 @@
 from types import SimpleNamespace
 
-import keras_hub
 import numpy as np
 import pytest
 
+from rmkeras._cli_train import SCRATCH
 from rmkeras.cli import main
 from rmkeras.data import Preference
 from rmkeras.errors import RmkerasError
@@ -16,45 +16,18 @@ from rmkeras.models import (
 )
 from rmkeras.models.aspect_training import train_aspect_model
 from rmkeras.models.preference_training import train_preference_model
-from rmkeras.models.reward_training import train_reward_model
+from rmkeras.models.reward_training import BUILDERS, train_reward_model
 from rmkeras.models.training import generator_states
 from rmkeras.text import SubwordTokenizer
+from tests.models.tiny_bert import hugging_face_bert
 
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "good",
-    "bad",
-    "film",
-    "the",
-    "a",
-    ".",
-    "!",
-]
 TEXTS = ["a good film", "bad", "the bad film !", ""]
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
-    """A tiny BERT whose matrices are large enough to tell words apart."""
     folder = tmp_path_factory.mktemp("bert")
-    backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=len(WORDS),
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=8,
-        intermediate_dim=16,
-        max_sequence_length=16,
-    )
-    rng = np.random.default_rng(0)
-    for weight in backbone.weights:
-        if len(weight.shape) > 1:
-            weight.assign(rng.normal(0, 0.3, weight.shape))
-    backbone.save_to_preset(folder)
-    keras_hub.models.BertTokenizer(WORDS).save_to_preset(folder)
+    hugging_face_bert(folder, layers=1)
     return str(folder)
 
 
@@ -214,3 +187,7 @@ def test_what_cannot_be_averaged_is_said_before_training(
     assert main([*command, "--average-weights"]) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_all_that_begins_with_random_weights_is_known_without_importing_it():
+    assert set(SCRATCH) == set(BUILDERS)
