@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
-import platform
 
 # XLA's newest library for sums is slower here than what it replaces: sampling
 # gains a fifth without. XLA ends the process at a flag that it does not know, so
@@ -35,10 +34,7 @@ def import_tensorflow(first=None):
     everything. Memory is taken from TensorFlow's own pool unless
     `TF_CPU_ALLOCATOR_USE_BFC=false` is set: a large tensor from the system's
     allocator is new memory every time, and in a training step on a processor the
-    page faults that follow take a third of the time. On x86 products are left to
-    oneDNN unless `TF_ENABLE_ONEDNN_OPTS=0` is set: TensorFlow by itself turns it on
-    for processors with VNNI instructions alone, but attention takes half the time
-    with it on older ones too. These count only if TensorFlow was not imported before.
+    page faults that follow take a third of the time.
 
     Args:
         first: A function called before the runtime wakes: logical devices and
@@ -50,8 +46,6 @@ def import_tensorflow(first=None):
     >>> tf, keras = import_tensorflow()
     """
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "XLA_FLAGS" not in os.environ:
         os.environ["XLA_FLAGS"] = XLA_FLAGS.get(_tensorflow_version(), "")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
