@@ -6,9 +6,9 @@ and of the one model that has the mean of their weights. With `--out DIR` the mo
 kept there, and those that are there are not trained again. Comparisons:
 pass a folder with NAME.train.jsonl.gz and NAME.valid.jsonl.gz; beside MiniLM stands
 its ensemble with counts of words and pairs (`--model minilm,ngrams`). Writes
-`benchmarks/results/pretrained.json`; `make bench-pretrained` runs it. On two cores a
-member takes 15 to 40 minutes, as do 8,000 comparisons; `--precision mixed_bfloat16` is
-faster where the processor multiplies in it.
+`benchmarks/results/pretrained.json`; `make bench-pretrained` runs it. On two slow cores a
+member takes 40 minutes; `--precision mixed_bfloat16` is faster where the processor
+multiplies in it, and what README says of comparisons was measured in it.
 """
 
 from __future__ import annotations
